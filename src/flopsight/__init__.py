@@ -1,0 +1,41 @@
+"""flopsight: what a PyTorch model costs, exactly, for every operator, without running it or touching it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from flopsight.conventions import Convention
+    from flopsight.cost import Cost, TensorSpec
+    from flopsight.formulas.registry import formula
+    from flopsight.record import Profile
+    from flopsight.saving import load
+    from flopsight.tracing.tracer import Profiler, profile
+    from flopsight.tracing.inputs import spec
+
+_HOME = {
+    "Convention": "conventions",
+    "Cost": "cost",
+    "Profile": "record",
+    "Profiler": "tracing.tracer",
+    "TensorSpec": "cost",
+    "formula": "formulas.registry",
+    "load": "saving",
+    "profile": "tracing.tracer",
+    "spec": "tracing.inputs",
+}
+
+__all__ = ["Convention", "Cost", "Profile", "Profiler", "TensorSpec", "formula", "load", "profile", "spec"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'flopsight' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"flopsight.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,1 @@
+"""Costs by operator, one file per family of operators."""

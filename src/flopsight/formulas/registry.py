@@ -1,0 +1,195 @@
+"""Rules by operator: where formulas are declared, checked and found.
+
+A formula is a pure function. It asks for what it needs by the names of the operator's schema, gets a `TensorSpec` for
+each tensor (a tuple of them for a list, None where none was passed), plain values for the rest, and `out`, the result
+(a tuple of several), and returns a `Cost`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar
+
+from flopsight.cost import ZERO, Cost, TensorSpec
+from flopsight.errors import FormulaError
+
+Rule = Callable[..., Cost]
+F = TypeVar("F", bound=Rule)
+
+
+def _spec(value: Any) -> Any:
+    """A tuple of sizes as a `TensorSpec`; a tuple of those likewise; anything else as it is."""
+    if isinstance(value, tuple):
+        if all(isinstance(size, int) for size in value):
+            return TensorSpec(value)
+        return tuple(map(_spec, value))
+    return value
+
+
+@dataclass(frozen=True)
+class Case:
+    """A worked example of a formula.
+
+    given: arguments by schema name; a tuple of integers is the shape of a float32 tensor, a list of them is a list.
+    out: the result's shape, or a tuple of shapes. cost: what the formula must return, written as arithmetic.
+    """
+
+    given: Mapping[str, Any]
+    out: Any
+    cost: Cost
+
+    def computed(self, rule: Rule) -> Cost:
+        """What `rule` returns for this example."""
+        return bind(rule, {name: _spec(value) for name, value in self.given.items()}, _spec(self.out))
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A rule for one operator.
+
+    family: the kind of work (`matmul`, `convolution`, `normalization`, ...), which conventions go by.
+    source: where the rule comes from: `flopsight`, `user`, `torch` or `decomposition`.
+    reason: for a cost that is zero by definition, why.
+    """
+
+    operator: str
+    rule: Rule
+    family: str
+    source: str = "flopsight"
+    reason: str | None = None
+    case: Case | None = None
+
+    @property
+    def equation(self) -> str:
+        """The first line of the rule's docstring, or the reason why the cost is zero."""
+        return self.reason or (inspect.getdoc(self.rule) or "").partition("\n")[0]
+
+
+@cache
+def _parameters(rule: Rule) -> tuple[tuple[str, ...], bool]:
+    """The names a rule asks for, and whether it wants `out`."""
+    names = tuple(inspect.signature(rule).parameters)
+    return tuple(name for name in names if name != "out"), "out" in names
+
+
+def bind(rule: Rule, given: Mapping[str, Any], out: Any) -> Cost:
+    """Call `rule` with those of the `given` schema arguments that it asks for, and with `out` if it wants it."""
+    names, wants_out = _parameters(rule)
+    unknown = [name for name in names if name not in given and _default(rule, name) is inspect.Parameter.empty]
+    if unknown:
+        raise FormulaError(
+            f"The formula {rule.__name__!r} asks for {', '.join(map(repr, unknown))}, which the operator's schema does "
+            f"not have; it has {', '.join(map(repr, given)) or 'no arguments'}, and the result is 'out'."
+        )
+    arguments = {name: given[name] for name in names if name in given}
+    cost = rule(**arguments, out=out) if wants_out else rule(**arguments)
+    if not isinstance(cost, Cost):
+        raise FormulaError(
+            f"The formula {rule.__name__!r} returned {cost!r}; return a flopsight.Cost, for example "
+            f"flopsight.Cost(multiply=out.numel)."
+        )
+    return cost
+
+
+def _default(rule: Rule, name: str) -> Any:
+    return inspect.signature(rule).parameters[name].default
+
+
+@dataclass
+class Registry:
+    """Formulas by operator: `namespace::name` for every overload, `namespace::name.overload` for one.
+
+    The in-place twin `name_` of an operator, and its overloads that write to `out`, share its formula.
+    """
+
+    formulas: dict[str, Formula] = field(default_factory=dict)
+    version: int = 0
+
+    def add(self, formula: Formula, *, replace: bool = False) -> None:
+        """Register a formula; one that stands already is an error, unless it is to be replaced.
+
+        Raises: FormulaError.
+        """
+        known = self.formulas.get(formula.operator)
+        if known is not None and not replace:
+            raise FormulaError(
+                f"{formula.operator} has a formula already ({known.rule.__module__}.{known.rule.__name__}); "
+                "pass replace=True to put yours in its place."
+            )
+        self.formulas[formula.operator] = formula
+        self.version += 1
+
+    def remove(self, operator: str) -> None:
+        """Forget the formula of an operator."""
+        del self.formulas[operator]
+        self.version += 1
+
+    def find(self, operator: str) -> Formula | None:
+        """The formula of `namespace::name.overload`: its own, its packet's, or that of the out-of-place twin."""
+        packet = operator.partition(".")[0]
+        twin = packet[:-1] if packet.endswith("_") and not packet.endswith("__") else None
+        for name in (operator, packet, twin):
+            if name is not None and (found := self.formulas.get(name)) is not None:
+                return found
+        return None
+
+    def __iter__(self) -> Iterator[Formula]:
+        return iter(sorted(self.formulas.values(), key=lambda formula: formula.operator))
+
+
+REGISTRY = Registry()
+
+
+def _family(rule_module: str) -> str:
+    return rule_module.rpartition(".")[2]
+
+
+def formula(
+    *operators: str, family: str | None = None, case: Case | None = None, replace: bool = False
+) -> Callable[[F], F]:
+    """Declare the decorated function as the formula of `operators` (`"aten::bmm"`, `"mylib::scan"`).
+
+    In flopsight's own files the family is the file's name. Raises: FormulaError.
+    """
+
+    def declare(rule: F) -> F:
+        ours = rule.__module__.startswith("flopsight.formulas.")
+        for operator in operators:
+            if "::" not in operator:
+                raise FormulaError(f"{operator!r} is no operator name; write it as 'namespace::name', 'aten::bmm'.")
+            found = Formula(
+                operator=operator,
+                rule=rule,
+                family=family or (_family(rule.__module__) if ours else "custom"),
+                source="flopsight" if ours else "user",
+                case=case,
+            )
+            REGISTRY.add(found, replace=replace)
+        return rule
+
+    return declare
+
+
+def zero(reason: str, *operators: str, family: str) -> None:
+    """Declare that `operators` do no arithmetic, with the reason."""
+
+    def rule() -> Cost:
+        return ZERO
+
+    for operator in operators:
+        REGISTRY.add(Formula(operator=operator, rule=rule, family=family, reason=reason))
+
+
+@cache
+def load_formulas() -> Registry:
+    """The registry, with every file of this package read."""
+    import flopsight.formulas as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return REGISTRY

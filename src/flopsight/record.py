@@ -1,0 +1,391 @@
+"""What a run cost: the data every analysis, view and shim reads. Needs no torch.
+
+A profile holds each kind of operator call once (`Operation`), the modules with their parameters (`ModuleNode`),
+where calls came from (`Scope`), and the calls in the order they ran, as three indices each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flopsight.cost import ZERO, Cost, TensorSpec
+from flopsight.errors import near
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from flopsight.conventions import Convention
+
+PHASES = ("forward", "backward", "recompute", "optimizer")
+"""`recompute` is a forward that runs again inside backward, as activation checkpointing does."""
+
+Specs = TensorSpec | tuple["Specs", ...] | None
+"""The tensors passed as one argument: one, a list of them, or none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One kind of operator call: the operator with the metadata of its arguments.
+
+    operator: `namespace::name.overload`. family: the kind of work, which conventions go by.
+    inputs: tensors by schema name. arguments: everything else by schema name, as plain values.
+    outputs: results. cost: scalar operations of one call; None where they are unknown.
+    dtype: what it computes in. source: where the cost comes from (`flopsight`, `user`, `torch`, `decomposition`).
+    reason: for a cost that is zero by definition, why. site: for an unknown operator, where it was first called.
+    """
+
+    operator: str
+    family: str
+    inputs: Mapping[str, Specs]
+    arguments: Mapping[str, Any]
+    outputs: tuple[TensorSpec, ...]
+    cost: Cost | None
+    dtype: str
+    source: str = "flopsight"
+    reason: str | None = None
+    site: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The operator without its overload: `aten::add`."""
+        return self.operator.partition(".")[0]
+
+    def tensors(self) -> Iterator[TensorSpec]:
+        """Every input tensor, lists opened."""
+        return _flat(tuple(self.inputs.values()))
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes of all inputs."""
+        return sum(spec.nbytes for spec in self.tensors())
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of all results."""
+        return sum(spec.nbytes for spec in self.outputs)
+
+
+def _flat(specs: Specs) -> Iterator[TensorSpec]:
+    if isinstance(specs, TensorSpec):
+        yield specs
+    elif specs is not None:
+        for spec in specs:
+            yield from _flat(spec)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRecord:
+    """A parameter or buffer as one module holds it.
+
+    identity: the same number for the same tensor wherever it is held, which is how tied parameters are told.
+    """
+
+    name: str
+    spec: TensorSpec
+    trainable: bool
+    buffer: bool
+    identity: int
+
+
+@dataclass(slots=True)
+class ModuleNode:
+    """A module of the model: `path` from the root (the root's is empty), class, own parameters and buffers.
+
+    calls: how often it was called. inputs, outputs: tensors of its first call.
+    """
+
+    path: str
+    kind: str
+    parameters: tuple[ParameterRecord, ...] = ()
+    calls: int = 0
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+
+class Scope(NamedTuple):
+    """A module as reached through its callers: its path, and the index of the calling scope (-1 at the root)."""
+
+    path: str
+    parent: int
+
+
+class OpCall(NamedTuple):
+    """One operator call: what ran, in which module (its path), in which phase."""
+
+    operation: Operation
+    module: str
+    phase: str
+
+
+class ParameterCount(int):
+    """Number of parameter elements, each tensor counted once, and what they consist of.
+
+    trainable, frozen: elements that require a gradient or do not. tied: elements of tensors held more than once,
+    counted for every holder beyond the first (they are not in the total again). buffers: elements of buffers.
+    nbytes: bytes of the parameters. buffer_bytes: bytes of the buffers.
+    """
+
+    trainable: int
+    frozen: int
+    tied: int
+    buffers: int
+    nbytes: int
+    buffer_bytes: int
+
+    @classmethod
+    def of(cls, records: list[ParameterRecord]) -> ParameterCount:
+        """Count the parameters and buffers held by some modules."""
+        first = {record.identity: record for record in reversed(records)}
+        parameters = [record for record in first.values() if not record.buffer]
+        buffers = [record for record in first.values() if record.buffer]
+        total = sum(record.spec.numel for record in parameters)
+        self = cls(total)
+        self.trainable = sum(record.spec.numel for record in parameters if record.trainable)
+        self.frozen = total - self.trainable
+        self.tied = sum(record.spec.numel for record in records if not record.buffer) - total
+        self.buffers = sum(record.spec.numel for record in buffers)
+        self.nbytes = sum(record.spec.nbytes for record in parameters)
+        self.buffer_bytes = sum(record.spec.nbytes for record in buffers)
+        return self
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Operator calls counted by kind, and what they cost together."""
+
+    counts: Mapping[Operation, int]
+
+    @property
+    def calls(self) -> int:
+        """Number of operator calls."""
+        return sum(self.counts.values())
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Scalar operations of all calls whose cost is known."""
+        return sum((n * op.cost for op, n in self.counts.items() if op.cost is not None), ZERO)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of contractions."""
+        return self.cost.macs
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of contractions, two a multiply-accumulate."""
+        return self.cost.flops
+
+    @property
+    def effective_macs(self) -> int:
+        """`macs` without those that a mask given in the call makes unnecessary (causal attention, windows)."""
+        return self.cost.macs - self.cost.masked_macs
+
+    @property
+    def unknown(self) -> dict[str, list[Operation]]:
+        """Operators whose cost is not known, by name, each with the kinds of its calls; largest first."""
+        found: dict[str, list[Operation]] = {}
+        for operation in self.counts:
+            if operation.cost is None:
+                found.setdefault(operation.name, []).append(operation)
+
+        def touched(name: str) -> int:
+            return -sum(self.counts[op] * (op.read_bytes + op.written_bytes) for op in found[name])
+
+        return {name: found[name] for name in sorted(found, key=touched)}
+
+    def total(self, convention: str | Convention = "flops") -> int:
+        """The count under a convention: a name (`flopsight.conventions.names()`) or one of your own.
+
+        Raises: ConventionError for a name that is not known.
+        """
+        from flopsight import conventions
+
+        count = conventions.get(convention).count
+        return sum(n * count(op) for op, n in self.counts.items() if op.cost is not None)
+
+
+@dataclass
+class Profile:
+    """What a run cost. Make one with `flopsight.profile`, `flopsight.Profiler` or `flopsight.load`.
+
+    model: its name. operations, scopes, calls: see the module's docstring. modules: by path, in the model's order.
+    root: the path of the module this profile is of, empty for all. notes: assumptions made on the way.
+    about: the run (torch version, mode, inputs) as plain values.
+    """
+
+    model: str
+    operations: list[Operation]
+    scopes: list[Scope]
+    calls: list[tuple[int, int, int]]
+    modules: dict[str, ModuleNode]
+    root: str = ""
+    notes: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[OpCall]:
+        for operation, scope, phase in self._calls:
+            yield OpCall(self.operations[operation], self.scopes[scope].path, PHASES[phase])
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __getitem__(self, path: str) -> Profile:
+        """The profile of one module and all below it. Raises: KeyError with near matches."""
+        if path not in self.modules:
+            raise KeyError(f"No module {path!r} in {self.model}.{near(path, list(self.modules))}")
+        return Profile(
+            self.model, self.operations, self.scopes, self.calls, self.modules, path, self.notes, self.about
+        )
+
+    def _holds(self, path: str) -> bool:
+        return not self.root or path == self.root or path.startswith(self.root + ".")
+
+    @cached_property
+    def _calls(self) -> list[tuple[int, int, int]]:
+        if not self.root:
+            return self.calls
+        inside = [self._holds(scope.path) for scope in self.scopes]
+        return [call for call in self.calls if inside[call[1]]]
+
+    @cached_property
+    def _counts(self) -> Counter[tuple[int, int, int]]:
+        return Counter(self._calls)
+
+    def tally(self, *, phase: str | None = None) -> Tally:
+        """All operator calls, or those of one phase, counted by kind. Raises: ValueError for an unknown phase."""
+        if phase is not None and phase not in PHASES:
+            raise ValueError(f"No phase {phase!r}; the phases are {', '.join(PHASES)}.{near(phase, list(PHASES))}")
+        wanted = None if phase is None else PHASES.index(phase)
+        counts: Counter[Operation] = Counter()
+        for (operation, _, when), times in self._counts.items():
+            if wanted is None or when == wanted:
+                counts[self.operations[operation]] += times
+        return Tally(counts)
+
+    @cached_property
+    def _all(self) -> Tally:
+        return self.tally()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of contractions (`total("macs")`), all phases."""
+        return self._all.macs
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of contractions, two a multiply-accumulate (`total("flops")`), all phases."""
+        return self._all.flops
+
+    @property
+    def effective_macs(self) -> int:
+        """`macs` without those that attention masks given in the calls make unnecessary."""
+        return self._all.effective_macs
+
+    @property
+    def cost(self) -> Cost:
+        """Scalar operations of every known operator call."""
+        return self._all.cost
+
+    @property
+    def unknown(self) -> dict[str, list[Operation]]:
+        """Operators whose cost is not known, with the kinds of their calls; totals are lower bounds if there are any."""
+        return self._all.unknown
+
+    def total(self, convention: str | Convention = "flops", *, phase: str | None = None) -> int:
+        """The count under a convention, of all phases or of one. Raises: ConventionError, ValueError."""
+        return self.tally(phase=phase).total(convention)
+
+    @cached_property
+    def params(self) -> ParameterCount:
+        """Parameter elements, an `int` that also knows `trainable`, `frozen`, `tied`, `buffers` and `nbytes`."""
+        return ParameterCount.of([p for node in self.modules.values() if self._holds(node.path) for p in node.parameters])
+
+    def by_operator(self, *, phase: str | None = None) -> dict[str, Tally]:
+        """Calls grouped by operator (`aten::convolution`), most work first."""
+        return self._grouped({op: op.name for op in self.operations}, phase)
+
+    def by_family(self, *, phase: str | None = None) -> dict[str, Tally]:
+        """Calls grouped by family of operators (`convolution`), most work first."""
+        return self._grouped({op: op.family for op in self.operations}, phase)
+
+    def by_dtype(self, *, phase: str | None = None) -> dict[str, Tally]:
+        """Calls grouped by the dtype they compute in, most work first."""
+        return self._grouped({op: op.dtype for op in self.operations}, phase)
+
+    def _grouped(self, key: Mapping[Operation, str], phase: str | None) -> dict[str, Tally]:
+        groups: dict[str, Counter[Operation]] = {}
+        for operation, times in self.tally(phase=phase).counts.items():
+            groups.setdefault(key[operation], Counter())[operation] += times
+        tallies = [(name, Tally(counts)) for name, counts in groups.items()]
+        return dict(sorted(tallies, key=lambda item: (-item[1].cost.exact, item[0])))
+
+    def by_module(self, *, phase: str | None = None) -> dict[str, Tally]:
+        """For each module path, the calls of that module and all below it, in the model's order."""
+        wanted = None if phase is None else PHASES.index(phase)
+        groups: dict[str, Counter[Operation]] = {path: Counter() for path in self.modules if self._holds(path)}
+        for (operation, scope, when), times in self._counts.items():
+            if wanted is None or when == wanted:
+                for path in ancestors(self.scopes[scope].path):
+                    if path in groups:
+                        groups[path][self.operations[operation]] += times
+        return {path: Tally(counts) for path, counts in groups.items()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the profile as JSON (compressed if the name ends in `.gz`)."""
+        from flopsight.saving import dump
+
+        dump(self, Path(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The profile as plain values; `flopsight.saving` documents the schema."""
+        from flopsight.saving import to_dict
+
+        return to_dict(self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row per module: path, class, calls, shapes, parameters, MACs, FLOPs. Needs pandas."""
+        from flopsight.views.dataframe import dataframe
+
+        return dataframe(self)
+
+    def __str__(self) -> str:
+        from flopsight.views.text import render
+
+        return render(self)
+
+    def __repr__(self) -> str:
+        bound = ">= " if self.unknown else ""
+        return f"<Profile of {self.model}: {bound}{self.macs:,} MACs, {int(self.params):,} parameters>"
+
+    def _repr_html_(self) -> str:
+        from flopsight.views.html import render
+
+        return render(self)
+
+    def self_check(self) -> None:
+        """Raise AssertionError where the profile contradicts itself."""
+        for operation, scope, phase in self.calls:
+            assert 0 <= operation < len(self.operations), "a call names an operation that is not there"
+            assert 0 <= scope < len(self.scopes), "a call names a scope that is not there"
+            assert 0 <= phase < len(PHASES), "a call names a phase that is not there"
+        for index, scope in enumerate(self.scopes):
+            assert scope.path in self.modules, f"a scope names the module {scope.path!r}, which is not there"
+            assert -1 <= scope.parent < index, "a scope comes before its caller"
+        phases = sum((self.tally(phase=phase).cost for phase in PHASES), ZERO)
+        assert phases == self.cost, "the phases do not add up to the whole"
+        if "" in self.modules and not self.root:
+            assert self.by_module()[""].cost == self.cost, "the modules do not add up to the whole"
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """A module's path and those of all modules around it, innermost first, down to the root's (empty)."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+    yield ""

@@ -1,0 +1,164 @@
+"""Profiles as JSON, schema version 1.
+
+    flopsight   the version that wrote the file          format      1
+    model, root, notes, about                            as in `Profile`
+    operations  [{operator, family, inputs, arguments, outputs, cost (null if unknown), dtype, source, reason, site}]
+    scopes      [[path, index of the calling scope]]     calls       [[operation, scope, phase]], as indices
+    modules     [{path, kind, calls, inputs, outputs, parameters: [[name, tensor, trainable, buffer, identity]]}]
+
+A tensor is `[shape, dtype]` or `[shape, dtype, stored]`; a list of tensors is `{"list": [...]}`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from flopsight.cost import Cost, TensorSpec
+from flopsight.errors import ProfileFormatError
+from flopsight.record import ModuleNode, Operation, ParameterRecord, Profile, Scope, Specs
+
+FORMAT = 1
+
+
+def _tensor(spec: TensorSpec) -> list[Any]:
+    return [list(spec.shape), spec.dtype, *([] if spec.stored is None else [spec.stored])]
+
+
+def _specs(specs: Specs) -> Any:
+    if isinstance(specs, TensorSpec):
+        return _tensor(specs)
+    return None if specs is None else {"list": [_specs(spec) for spec in specs]}
+
+
+def _read_tensor(data: list[Any]) -> TensorSpec:
+    return TensorSpec(tuple(data[0]), *data[1:])
+
+
+def _read_specs(data: Any) -> Specs:
+    if isinstance(data, dict):
+        return tuple(_read_specs(item) for item in data["list"])
+    return None if data is None else _read_tensor(data)
+
+
+def to_dict(profile: Profile) -> dict[str, Any]:
+    """The profile as plain values, in the schema of this module's docstring."""
+    from flopsight import __version__
+
+    return {
+        "flopsight": __version__,
+        "format": FORMAT,
+        "model": profile.model,
+        "root": profile.root,
+        "notes": list(profile.notes),
+        "about": dict(profile.about),
+        "operations": [
+            {
+                "operator": op.operator,
+                "family": op.family,
+                "inputs": {name: _specs(specs) for name, specs in op.inputs.items()},
+                "arguments": dict(op.arguments),
+                "outputs": [_tensor(spec) for spec in op.outputs],
+                "cost": None if op.cost is None else op.cost.to_dict(),
+                "dtype": op.dtype,
+                "source": op.source,
+                "reason": op.reason,
+                "site": op.site,
+            }
+            for op in profile.operations
+        ],
+        "scopes": [list(scope) for scope in profile.scopes],
+        "calls": [list(call) for call in profile.calls],
+        "modules": [
+            {
+                "path": node.path,
+                "kind": node.kind,
+                "calls": node.calls,
+                "inputs": [_tensor(spec) for spec in node.inputs],
+                "outputs": [_tensor(spec) for spec in node.outputs],
+                "parameters": [[p.name, _tensor(p.spec), p.trainable, p.buffer, p.identity] for p in node.parameters],
+            }
+            for node in profile.modules.values()
+        ],
+    }
+
+
+def from_dict(data: dict[str, Any]) -> Profile:
+    """The inverse of `to_dict`. Raises: ProfileFormatError."""
+    found = data.get("format") if isinstance(data, dict) else None
+    if not isinstance(found, int):
+        raise ProfileFormatError("This is no saved profile: it has no 'format'. Save one with profile.save(path).")
+    if found > FORMAT:
+        raise ProfileFormatError(
+            f"This profile has format {found}, written by flopsight {data.get('flopsight')}; this flopsight reads up to "
+            f"{FORMAT}. Upgrade it with: pip install --upgrade flopsight"
+        )
+    try:
+        return _read(data)
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise ProfileFormatError(f"This saved profile is damaged: {type(error).__name__}: {error}.") from error
+
+
+def _read(data: dict[str, Any]) -> Profile:
+    operations = [
+        Operation(
+            operator=op["operator"],
+            family=op["family"],
+            inputs={name: _read_specs(specs) for name, specs in op["inputs"].items()},
+            arguments=op["arguments"],
+            outputs=tuple(map(_read_tensor, op["outputs"])),
+            cost=None if op["cost"] is None else Cost(**op["cost"]),
+            dtype=op["dtype"],
+            source=op["source"],
+            reason=op["reason"],
+            site=op["site"],
+        )
+        for op in data["operations"]
+    ]
+    modules = {
+        node["path"]: ModuleNode(
+            path=node["path"],
+            kind=node["kind"],
+            calls=node["calls"],
+            inputs=tuple(map(_read_tensor, node["inputs"])),
+            outputs=tuple(map(_read_tensor, node["outputs"])),
+            parameters=tuple(
+                ParameterRecord(name, _read_tensor(spec), trainable, buffer, identity)
+                for name, spec, trainable, buffer, identity in node["parameters"]
+            ),
+        )
+        for node in data["modules"]
+    }
+    return Profile(
+        model=data["model"],
+        operations=operations,
+        scopes=[Scope(path, parent) for path, parent in data["scopes"]],
+        calls=[(operation, scope, phase) for operation, scope, phase in data["calls"]],
+        modules=modules,
+        root=data["root"],
+        notes=data["notes"],
+        about=data["about"],
+    )
+
+
+def dump(profile: Profile, path: Path) -> None:
+    """Write a profile to `path` as JSON, compressed if the name ends in `.gz`."""
+    text = json.dumps(to_dict(profile), separators=(",", ":"))
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
+def load(path: str | os.PathLike[str]) -> Profile:
+    """Read a saved profile; needs no torch. Raises: FileNotFoundError, ProfileFormatError."""
+    path = Path(path)
+    raw = path.read_bytes()
+    try:
+        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    except (ValueError, OSError) as error:
+        raise ProfileFormatError(f"{path} is no saved profile: {error}. Save one with profile.save(path).") from error
+    return from_dict(data)

@@ -1,0 +1,37 @@
+"""The only place where numbers become text."""
+
+from __future__ import annotations
+
+_SI = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def count(number: int, digits: int = 3) -> str:
+    """A count with an SI prefix: `count(4089184256)` is `'4.089 G'`."""
+    for factor, prefix in _SI:
+        if abs(number) >= factor:
+            return f"{number / factor:.{digits}f} {prefix}"
+    return str(number)
+
+
+def exact(number: int) -> str:
+    """A count with every digit: `exact(4089184256)` is `'4,089,184,256'`."""
+    return f"{number:,}"
+
+
+def size(number_bytes: int, digits: int = 2) -> str:
+    """A number of bytes with a binary prefix: `size(2048)` is `'2.00 KiB'`."""
+    for factor, unit in _BINARY:
+        if abs(number_bytes) >= factor:
+            return f"{number_bytes / factor:.{digits}f} {unit}"
+    return f"{number_bytes} B"
+
+
+def share(part: int, whole: int) -> str:
+    """A part as a percentage: `share(1, 4)` is `'25.0%'`; of nothing, `'-'`."""
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """A tensor shape: `shape((1, 3, 224, 224))` is `'1x3x224x224'`; of a scalar, `'scalar'`."""
+    return "x".join(map(str, sizes)) or "scalar"
