@@ -1,0 +1,59 @@
+# Everything a developer runs. `make demo` and `make test` work in a fresh checkout.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+WORKERS ?= 2
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+TOOLS := $(VENV)/.tools
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check bench format clean
+
+help:
+	@echo 'make demo    install into $(VENV) and print what a real model costs'
+	@echo 'make test    everything CI runs: format, lint, types, tests, docs'
+	@echo 'make check   format, lint and types only'
+	@echo 'make bench   time flopsight beside other tools (about half an hour)'
+	@echo 'make format  format the code and fix what the linter can fix'
+	@echo 'make clean   remove $(VENV) and caches'
+	@echo 'A build of PyTorch of your own: make demo TORCH="torch==2.13.0"'
+
+# PyTorch first and by itself, so that nothing below pulls in another build of it. torchvision is optional for the demo.
+$(RUNTIME): pyproject.toml requirements/models.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)" numpy pillow
+	-$(PIP) --no-deps torchvision==0.28.0
+	$(PIP) --editable .
+	@touch $@
+
+$(TOOLS): $(RUNTIME) requirements/tools.txt requirements/models.txt
+	$(PIP) --requirement requirements/tools.txt
+	$(PIP) --no-deps --requirement requirements/models.txt
+	@touch $@
+
+demo: $(RUNTIME)
+	@if $(BIN)/python -c 'import sys, importlib.util as u; sys.exit(not u.find_spec("torchvision"))'; then \
+	  set -x; $(BIN)/flopsight torchvision:resnet50; \
+	else \
+	  set -x; $(BIN)/flopsight examples/gpt2.py:make --input 1,1024:int64; \
+	fi
+
+check: $(TOOLS)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+bench: $(TOOLS)
+	$(BIN)/python benchmarks/bench.py
+
+format: $(TOOLS)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

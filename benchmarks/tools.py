@@ -1,0 +1,95 @@
+"""The tools that are timed, each called as its users call it. Everything is imported when a tool runs, not before.
+
+A tool takes a model and one input tensor and returns its total. `TOOLS` says on which kind of model it is tried:
+`cpu`, a model with real weights, or `meta`, one without (only where the tool can do that).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Tool(NamedTuple):
+    """How a tool is called, the kinds of model it can read, and the packages whose versions to report."""
+
+    count: Callable[[Any, Any], int]
+    devices: tuple[str, ...]
+    package: str
+
+
+def flopsight(model: Any, x: Any) -> int:
+    import flopsight
+
+    return flopsight.profile(model, x).macs
+
+
+def thop(model: Any, x: Any) -> int:
+    from thop import profile
+
+    macs, _ = profile(model, inputs=(x,), verbose=False)
+    return int(macs)
+
+
+def _ptflops(model: Any, x: Any, backend: str) -> int:
+    from ptflops import get_model_complexity_info
+
+    macs, _ = get_model_complexity_info(
+        model,
+        tuple(x.shape[1:]),
+        as_strings=False,
+        print_per_layer_stat=False,
+        verbose=False,
+        backend=backend,
+        input_constructor=lambda _: x,
+    )
+    return int(macs)
+
+
+def ptflops(model: Any, x: Any) -> int:
+    return _ptflops(model, x, "pytorch")
+
+
+def ptflops_aten(model: Any, x: Any) -> int:
+    return _ptflops(model, x, "aten")
+
+
+def fvcore(model: Any, x: Any) -> int:
+    from fvcore.nn import FlopCountAnalysis
+
+    analysis = FlopCountAnalysis(model, x)
+    return int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def torchinfo(model: Any, x: Any) -> int:
+    from torchinfo import summary
+
+    return int(summary(model, input_data=x, device=x.device, verbose=0).total_mult_adds)
+
+
+def flop_counter_mode(model: Any, x: Any) -> int:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(x)
+    return int(counter.get_total_flops())
+
+
+TOOLS = {
+    "flopsight": Tool(flopsight, ("cpu", "meta"), "flopsight"),
+    "thop": Tool(thop, ("cpu", "meta"), "thop"),
+    "ptflops": Tool(ptflops, ("cpu", "meta"), "ptflops"),
+    "ptflops (aten)": Tool(ptflops_aten, ("cpu", "meta"), "ptflops"),
+    "fvcore": Tool(fvcore, ("cpu",), "fvcore"),
+    "torchinfo": Tool(torchinfo, ("cpu", "meta"), "torchinfo"),
+    "FlopCounterMode": Tool(flop_counter_mode, ("meta",), "torch"),
+}
+
+
+def quietly(tool: str, model: Any, x: Any) -> int:
+    """The tool's total, without the warnings it gives on the way."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return TOOLS[tool].count(model, x)
