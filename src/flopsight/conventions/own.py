@@ -5,39 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flopsight.conventions import Convention
-from flopsight.cost import FLOPS_PER_MAC, Cost
+from flopsight.conventions.rules import cost_of, every_bias, flops, linear, macs, part
 
 if TYPE_CHECKING:
     from flopsight.record import Operation
 
 
-def _cost(operation: Operation) -> Cost:
-    assert operation.cost is not None, "a convention is asked only about known costs"
-    return operation.cost
-
-
 def _macs(operation: Operation) -> dict[str, int]:
-    return {"contractions": _cost(operation).macs}
+    return {"contractions": macs(operation)}
 
 
 def _flops(operation: Operation) -> dict[str, int]:
-    return {"contractions": FLOPS_PER_MAC * _cost(operation).macs}
+    return {"contractions": flops(operation)}
 
 
 def _linear(operation: Operation) -> dict[str, int]:
-    cost = _cost(operation)
-    return {"contractions": FLOPS_PER_MAC * cost.macs - cost.results, "biases": cost.biases}
+    return {"contractions": linear(operation), "biases": every_bias(operation)}
 
 
 def _weights(operation: Operation) -> dict[str, int]:
-    cost = _cost(operation)
-    return {"contractions": cost.macs, "biases": cost.biases}
+    return {"contractions": macs(operation), "biases": every_bias(operation)}
 
 
 def _exact(operation: Operation) -> dict[str, int]:
-    cost = _cost(operation)
+    cost = cost_of(operation)
     rest = cost.multiply + cost.add + cost.divide + cost.compare + cost.special
-    return {**_linear(operation), operation.family: rest}
+    return {**_linear(operation), part(operation): rest}
 
 
 MACS = Convention("macs", "Multiply-accumulates of contractions; what most vision papers call FLOPs.", "MACs", _macs)
@@ -50,6 +43,4 @@ LINEAR = Convention(
 WEIGHTS = Convention(
     "weights", "Multiplications of contractions, the bias as one more weight: positions x parameters.", "MACs", _weights
 )
-EXACT = Convention(
-    "exact", "Every scalar arithmetic operation of every operator.", "operations", _exact
-)
+EXACT = Convention("exact", "Every scalar arithmetic operation of every operator.", "operations", _exact)
