@@ -19,6 +19,11 @@ def exact(number: int) -> str:
     return f"{number:,}"
 
 
+def difference(number: int) -> str:
+    """A difference with every digit and its sign: `difference(-2048)` is `'-2,048'`; none is `'0'`."""
+    return f"{number:+,}" if number else "0"
+
+
 def size(number_bytes: int, digits: int = 2) -> str:
     """A number of bytes with a binary prefix: `size(2048)` is `'2.00 KiB'`."""
     for factor, unit in _BINARY:

@@ -57,7 +57,10 @@ def get(convention: str | Convention) -> Convention:
     if isinstance(convention, Convention):
         return convention
     if convention not in _known():
-        raise ConventionError(
-            f"There is no convention {convention!r}; there are {', '.join(names())}.{near(convention, names())}"
-        )
+        raise unknown(convention, names())
     return _known()[convention]
+
+
+def unknown(name: str, known: list[str]) -> ConventionError:
+    """The error for a convention that is not among those `known`."""
+    return ConventionError(f"There is no convention {name!r}; there are {', '.join(known)}.{near(name, known)}")
