@@ -37,6 +37,8 @@ ACTIVATIONS = PRELUS + _aten(
 NORMS = BATCH_NORMS + LAYER_NORMS + GROUP_NORMS + RMS_NORMS
 POOLS = AVERAGE_POOLS + ADAPTIVE_AVERAGE_POOLS + MAX_POOLS + ADAPTIVE_MAX_POOLS
 
+POOLS_2D = tuple(name for name in POOLS if "pool2d" in name)
+
 PARTS: Mapping[str, str] = {
     **dict.fromkeys(NORMS, "normalization"),
     **dict.fromkeys(ACTIVATIONS, "activation"),

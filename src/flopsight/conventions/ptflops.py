@@ -1,4 +1,4 @@
-"""As ptflops 0.7.5 counts, one convention for each of its backends (`ptflops.pytorch_ops`, `ptflops.aten_ops`).
+"""As ptflops 0.7.5 counts, one convention for each of its backends, and one for the default without functions (`ptflops.pytorch_ops`, `ptflops.aten_ops`).
 
 The default backend hooks `nn.ReLU` and replaces `F.relu`, which `nn.ReLU` calls: what is written as a module counts
 twice. The convention says what it prints for models made of modules.
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from flopsight.record import Operation
 
 _MODULE_AND_FUNCTION = 2
-_RELU6 = (0, 6)
-
-
-def _relu6(operation: Operation) -> int:
-    """`nn.ReLU6` is known by its class and calls `F.hardtanh`, which is not replaced; other bounds are not known."""
-    bounds = (operation.arguments.get("min_val"), operation.arguments.get("max_val"))
-    return per_input()(operation) if bounds == _RELU6 else 0
 
 
 def _attention(operation: Operation) -> int:
@@ -30,16 +23,21 @@ def _attention(operation: Operation) -> int:
     return rules.scores(operation)[0] + (0 if query is None else query.numel)
 
 
-_RULES = {
-    **each(operators.BATCH_NORMS, rules.norm(affine=2, plain=1)),
-    **each(operators.GROUP_NORMS, rules.norm(affine=2, plain=1)),
+_NORMS = {
+    **each(operators.BATCH_NORMS + operators.GROUP_NORMS, rules.norm(affine=2, plain=1)),
     **each(operators.LAYER_NORMS, per_input()),
-    **each(("aten::relu", "aten::gelu", "aten::elu", *operators.PRELUS), per_input(_MODULE_AND_FUNCTION)),
-    **each(("aten::leaky_relu", "aten::silu"), per_input()),
-    "aten::hardtanh": _relu6,
-    **each(operators.POOLS, per_input(_MODULE_AND_FUNCTION)),
-    **each(operators.SOFTMAXES, per_input()),
+}
+_TWICE = ("aten::relu", "aten::gelu", "aten::elu", *operators.PRELUS, *operators.POOLS)
+_ONCE = {
+    "aten::leaky_relu": per_input(),
+    "aten::hardtanh": rules.relu6,  # nn.ReLU6 is known by its class and calls F.hardtanh, which is not replaced
     **each(operators.UPSAMPLES, per_output()),
+}
+_RULES = {
+    **_NORMS,
+    **each(_TWICE, per_input(_MODULE_AND_FUNCTION)),
+    **_ONCE,
+    **each(("aten::silu", *operators.SOFTMAXES), per_input()),
 }
 
 PTFLOPS = Convention(
@@ -48,6 +46,14 @@ PTFLOPS = Convention(
     "activations 2 (as module and as function). The tool's default backend.",
     "MACs",
     rules.counting(rules.macs, rules.every_bias, _RULES, families={"attention": _attention}),
+)
+
+PTFLOPS_MODULES = Convention(
+    "ptflops_modules",
+    "Multiply-accumulates and biases; normalization 2 an element (LayerNorm 1), pooling and most activations 1. The "
+    "tool's default backend told not to count functions.",
+    "MACs",
+    rules.counting(rules.macs, rules.every_bias, {**_NORMS, **each(_TWICE, per_input()), **_ONCE}),
 )
 
 PTFLOPS_ATEN = Convention(

@@ -18,6 +18,7 @@ Rule = Callable[["Operation"], int]
 """The count of one operator call, contractions and biases aside."""
 
 _FAMILIES = {"attention": "softmax"}
+_RELU6 = (0, 6)
 _GLOBAL_POOLS = {(-1, -2): "aten::_adaptive_avg_pool2d", (-1, -2, -3): "aten::_adaptive_avg_pool3d"}
 
 
@@ -95,6 +96,17 @@ def attention_softmax(operation: Operation) -> int:
     """`softmax` over the score matrices of fused attention."""
     elements, rows = scores(operation)
     return 3 * elements - rows
+
+
+def convolution_bias(operation: Operation) -> int:
+    """One for each bias addition of a convolution; nothing for that of a matrix product."""
+    return cost_of(operation).biases if operation.family == "convolution" else 0
+
+
+def relu6(operation: Operation) -> int:
+    """One for each element of `hardtanh` between 0 and 6, which is what ReLU6 calls; nothing for other bounds."""
+    bounds = (operation.arguments.get("min_val"), operation.arguments.get("max_val"))
+    return first(operation).numel if bounds == _RELU6 else 0
 
 
 def each(operators: Iterable[str], rule: Rule) -> dict[str, Rule]:
