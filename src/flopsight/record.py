@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flopsight.conventions import Convention
+    from flopsight.explain import Explanation
 
 PHASES = ("forward", "backward", "recompute", "optimizer")
 """`recompute` is a forward that runs again inside backward, as activation checkpointing does."""
@@ -109,10 +110,11 @@ class ModuleNode:
 
 
 class Scope(NamedTuple):
-    """A module as reached through its callers: its path, and the index of the calling scope (-1 at the root)."""
+    """One call of a module: its path, the index of the calling scope (-1 at the root), and which call it was, from 0."""
 
     path: str
     parent: int
+    call: int = 0
 
 
 class OpCall(NamedTuple):
@@ -300,6 +302,12 @@ class Profile:
     def total(self, convention: str | Convention = "flops", *, phase: str | None = None) -> int:
         """The count under a convention, of all phases or of one. Raises: ConventionError, ValueError."""
         return self.tally(phase=phase).total(convention)
+
+    def explain(self, *conventions: str | Convention, phase: str | None = None) -> Explanation:
+        """What each convention counts, part by part, and where they part. Raises: ConventionError, ValueError."""
+        from flopsight.explain import explain
+
+        return explain(self, *conventions, phase=phase)
 
     @cached_property
     def params(self) -> ParameterCount:

@@ -3,7 +3,7 @@
     flopsight   the version that wrote the file          format      1
     model, root, notes, about                            as in `Profile`
     operations  [{operator, family, inputs, arguments, outputs, cost (null if unknown), dtype, source, reason, site}]
-    scopes      [[path, index of the calling scope]]     calls       [[operation, scope, phase]], as indices
+    scopes      [[path, calling scope, which call]]          calls       [[operation, scope, phase]], as indices
     modules     [{path, kind, calls, inputs, outputs, parameters: [[name, tensor, trainable, buffer, identity]]}]
 
 A tensor is `[shape, dtype]` or `[shape, dtype, stored]`; a list of tensors is `{"list": [...]}`.
@@ -135,7 +135,7 @@ def _read(data: dict[str, Any]) -> Profile:
     return Profile(
         model=data["model"],
         operations=operations,
-        scopes=[Scope(path, parent) for path, parent in data["scopes"]],
+        scopes=[Scope(*scope) for scope in data["scopes"]],
         calls=[(operation, scope, phase) for operation, scope, phase in data["calls"]],
         modules=modules,
         root=data["root"],

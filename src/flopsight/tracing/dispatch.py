@@ -1,0 +1,340 @@
+"""The dispatch mode that sees every operator: gives a fake result (or runs it), and books the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch._ops import HigherOrderOperator, OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from flopsight.cost import ZERO, Cost
+from flopsight.record import Operation
+from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, needs_values
+from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, registry_version
+from flopsight.tracing.results import infer
+from flopsight.tracing.scopes import BACKWARD, FORWARD, OPTIMIZER, Scopes, user_line
+from flopsight.tracing.tensors import UserTensors
+
+FOLDED_ELEMENTS = 1 << 16
+"""Operators on constants are run for real, so that control flow can use them, if they touch at most this many elements."""
+
+CONSTANT, VALUELESS, FAKE = 0, 2, 1  # what the tensors of a call are, as bits
+
+
+class Call:
+    """What is remembered of a call.
+
+    operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
+    small: whether it may be run on constants.
+    """
+
+    __slots__ = ("operation", "results", "single", "small")
+
+    def __init__(self, operation: Operation, results: Any, *, small: bool, fresh: bool) -> None:
+        self.operation = operation
+        self.results = results
+        self.single = results if fresh and isinstance(results, Metadata) else None
+        self.small = small
+
+
+class _Memo:
+    """Calls by operator and argument metadata, kept between profiles; forgotten when a formula changes."""
+
+    def __init__(self) -> None:
+        self.calls: dict[tuple[Any, ...], Call] = {}
+        self.version = -1
+
+    def current(self) -> dict[tuple[Any, ...], Call]:
+        version = registry_version()
+        if version != self.version or len(self.calls) > 100_000:
+            self.calls = {}
+            self.version = version
+        return self.calls
+
+
+_memo = _Memo()
+
+
+def _numel(value: Any) -> int:
+    if isinstance(value, Metadata):
+        return value.numel
+    return sum(map(_numel, value)) if isinstance(value, (list, tuple)) else 0
+
+
+def _fakes(results: Any) -> Any:
+    if isinstance(results, Metadata):
+        return make(results)
+    return [_fakes(item) for item in results] if isinstance(results, (list, tuple)) else results
+
+
+def _metas(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return metadata_of(value)
+    return type(value)(map(_metas, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_hashable, value))
+    return (type(value), value) if isinstance(value, (bool, float)) else value
+
+
+class Dispatcher(TorchDispatchMode):
+    """Books every operator in `calls`: the record, the scope's index, the phase's index.
+
+    execute: run operators for real, rather than on fake tensors. protect: leave the user's tensors as they are.
+    """
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else the first dispatch imports torch._dynamo, which takes a second
+
+    def __init__(self, scopes: Scopes, *, execute: bool, protect: bool) -> None:
+        super().__init__()
+        self.scopes = scopes
+        self.execute = execute
+        self.calls: list[tuple[Operation, int, int]] = []
+        self.muted = 0
+        self.tensors = UserTensors(protect=protect)
+        self._memo = _memo.current()
+        self._unknown: dict[Operation, Operation] = {}
+        self._known: dict[int, tuple[torch.Tensor, Metadata, int, str | None]] = {}
+        self._owner: str | None = None
+
+    # --- the key of a call -------------------------------------------------------------------------------------
+
+    def _real(self, tensor: torch.Tensor, key: list[Any]) -> int:
+        """Add the metadata of a tensor that is not fake to the key; what it is, as bits."""
+        known = self._known.get(id(tensor))
+        if known is None:
+            known = self._learn_real(tensor)
+        _, meta, bits, owner = known
+        if owner is not None:
+            self._owner = owner
+        key.append(meta)
+        if self.tensors.overwritten and self.tensors.is_overwritten(tensor):
+            return FAKE
+        return bits
+
+    def _learn_real(self, tensor: torch.Tensor) -> tuple[torch.Tensor, Metadata, int, str | None]:
+        owners = self.scopes.owners
+        base = tensor if id(tensor) in owners or tensor._base is None else tensor._base
+        owner = owners.get(id(base))
+        trained = isinstance(base, torch.nn.Parameter) and base.numel() > 1
+        known = (tensor, metadata_of(tensor), VALUELESS if tensor.is_meta or trained else CONSTANT, owner)
+        if base is tensor and owner is not None and not self.execute:
+            self._known[id(tensor)] = known
+        return known
+
+    def _key(self, values: Any, key: list[Any]) -> int:
+        """Add the arguments to the key, tensors as their metadata; what the tensors are, as bits."""
+        bits = 0
+        for value in values:
+            kind = type(value)
+            if kind is Fake:
+                meta = value.metadata
+                key.append(meta if meta is not None else metadata_of(value))
+                bits |= FAKE
+            elif kind is int or value is None:
+                key.append(value)
+            elif kind is list or kind is tuple:
+                inner: list[Any] = []
+                bits |= self._key(value, inner)
+                key.append(tuple(inner))
+            elif kind is bool or kind is float:
+                key.append((kind, value))
+            elif isinstance(value, torch.Tensor):
+                bits |= self._real(value, key)
+            elif isinstance(value, torch.Generator):
+                key.append(None)
+            else:
+                key.append(value)
+        return bits
+
+    # --- dispatch ----------------------------------------------------------------------------------------------
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._owner = None
+        key: list[Any] = [func]
+        bits = self._key(args, key)
+        if kwargs:
+            key.append(tuple(kwargs))
+            bits |= self._key(kwargs.values(), key)
+        if bits & FAKE and not self.execute:
+            call = self._memo.get(tuple(key))
+            if call is not None and call.single is not None:
+                self._book(call.operation)
+                return make(call.single)
+        if isinstance(func, HigherOrderOperator):
+            return self._higher_order(func, args, kwargs or {})
+        return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
+
+    def _dispatch(
+        self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
+            with self:
+                parts = info.func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        if self.execute:
+            return self._run(info, key, args, kwargs)
+        if not bits & FAKE:
+            return self._on_constants(info, key, bits, args, kwargs)
+        if info.dynamic and info.packet == "aten::_local_scalar_dense":
+            raise needs_values("its value")
+        call = self._call(info, key, args, kwargs)
+        self._book(call.operation)
+        return self._pretend(info, call, args, kwargs)
+
+    def _call(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The remembered call, or a new one from the operator's rules."""
+        call = self._memo.get(key)
+        if call is None:
+            metas, named = tuple(map(_metas, args)), {name: _metas(value) for name, value in kwargs.items()}
+            results = infer(info, metas, named)
+            call = self._remember(info, key, metas, named, results)
+        return call
+
+    def _remember(
+        self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
+    ) -> Call:
+        record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs))
+        touched = _numel(args) + _numel(tuple(kwargs.values())) + _numel(results)
+        call = Call(record, results, small=touched <= FOLDED_ELEMENTS, fresh=not info.writes)
+        self._memo[key] = call
+        return call
+
+    def _run(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the operator for real, and book it by its arguments and its results."""
+        metas, named = tuple(map(_metas, args)), {name: _metas(value) for name, value in kwargs.items()}
+        self.tensors.before_write(info, args, kwargs)
+        out = info.func(*args, **kwargs)
+        results = _metas(out)
+        key = ("run", *key, _hashable(results) if isinstance(results, (list, tuple, Metadata)) else type(results))
+        call = self._memo.get(key)
+        if call is None:
+            call = self._remember(info, key, metas, named, results)
+        self._book(call.operation)
+        return out
+
+    def _on_constants(
+        self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """An operator on nothing fake: run it if it is a view or small, and leaves the user's tensors alone."""
+        if info.view or info.dynamic:
+            if info.dynamic and any(t.is_meta for t in _flat((args, tuple(kwargs.values())))):
+                raise needs_values(info.packet.partition("::")[2])
+            with torch._C._DisableTorchDispatch():
+                return self._run(info, key, args, kwargs)
+        call = self._call(info, key, args, kwargs)
+        if bits == CONSTANT and call.small and self.tensors.may_write(info, args, kwargs):
+            self._book(call.operation)
+            return self._fold(info, args, kwargs)
+        self._book(call.operation)
+        return self._pretend(info, call, args, kwargs)
+
+    def _fold(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        device = kwargs.get("device")
+        if isinstance(device, torch.device) and device.type == "meta":
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        if info.random:
+            self.tensors.keep_random_state()
+        with torch._C._DisableTorchDispatch():
+            out = info.func(*args, **kwargs)
+        self.tensors.note_made(out)
+        return out
+
+    def _pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""
+        if not info.writes:
+            return _fakes(call.results)
+        targets = {name: args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes}
+        if info.in_place_view:
+            with torch._C._DisableTorchDispatch():
+                info.func(*args, **kwargs)
+        for target in _flat(tuple(targets.values())):
+            if type(target) is Fake:
+                target.metadata = None if info.in_place_view else target.metadata
+            else:
+                self.tensors.note_overwritten(target)
+        results = call.results if isinstance(call.results, list) else [call.results]
+        outs = [
+            targets[alias[1]] if alias is not None else _fakes(result)
+            for alias, result in zip(info.returned, results, strict=False)
+        ]
+        return outs[0] if len(info.returned) == 1 else tuple(outs) if outs else None
+
+    # --- booking -----------------------------------------------------------------------------------------------
+
+    def _book(self, record: Operation) -> None:
+        if self.muted:
+            return
+        scopes = self.scopes
+        if torch._C._current_autograd_node() is None:
+            phase = OPTIMIZER if scopes.optimizing else FORWARD
+        else:
+            phase = scopes.phase()
+        scope = scopes.place(phase)
+        if self._owner is not None and phase != BACKWARD and scopes.scopes[scope].path != self._owner:
+            scope = scopes.child(self._owner)
+        if record.cost is None:
+            record = self._named(record)
+        self.calls.append((record, scope, phase))
+
+    def book(self, record: Operation) -> None:
+        """Book a call that did not come through the dispatcher, as that of a formula for a module or function."""
+        self._owner = None
+        self._book(record)
+
+    def _named(self, record: Operation) -> Operation:
+        """An unknown operator with the line of its first call in this run."""
+        named = self._unknown.get(record)
+        if named is None:
+            named = self._unknown[record] = replace(record, site=user_line() or None)
+        return named
+
+    def _higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
+        from flopsight.tracing.higher_order import dispatch
+
+        return dispatch(self, func, args, kwargs)
+
+
+def _flat(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [t for item in value for t in _flat(item)] if isinstance(value, (list, tuple)) else []
+
+
+def decomposed(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost | None:
+    """The cost of an operator as the sum over the operators PyTorch itself writes it with; None if that is unknown."""
+    for parts in _decompositions(info.func):
+        scopes = Scopes(restore=False)
+        scopes.root("decomposition", None)
+        inner = Dispatcher(scopes, execute=False, protect=True)
+        try:
+            with torch.no_grad(), inner:
+                parts(*_fakes(list(args)), **{name: _fakes(value) for name, value in kwargs.items()})
+        except Exception:  # noqa: BLE001, S112 - a decomposition that fails is one we do not have
+            continue
+        costs = [record.cost for record, _, _ in inner.calls]
+        if costs and all(cost is not None for cost in costs):
+            return sum((cost for cost in costs if cost is not None), ZERO)
+    return None
+
+
+def _decompositions(func: OpOverload) -> list[Callable[..., Any]]:
+    import torch._decomp.decompositions
+    from torch._decomp import decomposition_table
+
+    found: list[Callable[..., Any]] = []
+    if func in decomposition_table:
+        found.append(decomposition_table[func])
+    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeExplicitAutograd"):
+        found.append(lambda *args, **kwargs: func._op_dk(torch._C.DispatchKey.CompositeExplicitAutograd, *args, **kwargs))
+    return found

@@ -1,0 +1,181 @@
+"""Fake tensors: metadata without storage.
+
+`Metadata` is interned, so that one object stands for one (shape, strides, dtype, device) and can be compared by
+identity. `Fake` is a tensor that has nothing else. It is a PyTorch `FakeTensor` in type, because libraries ask
+`isinstance(x, FakeTensor)` before they look at values, but it is made without a `FakeTensorMode`: ten times faster, and
+without the import of `torch._dynamo` (a second) that the mode needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+from flopsight.cost import TensorSpec, product
+from flopsight.errors import NeedsValuesError
+
+CPU = torch.device("cpu")
+
+
+class Metadata:
+    """What is known of a tensor without its values. Make one with `metadata`; equal ones are the same object."""
+
+    __slots__ = ("device", "dtype", "numel", "shape", "spec", "stride")
+
+    def __init__(self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+        self.shape = shape
+        self.stride = stride
+        self.dtype = dtype
+        self.device = device
+        self.numel = product(shape)
+        self.spec = TensorSpec(shape, dtype_name(dtype))
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the strides are those of a C array."""
+        return self.stride == contiguous(self.shape)
+
+    def like(self, shape: tuple[int, ...], stride: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Metadata:
+        """The metadata of another tensor on the same device; contiguous unless strides are given."""
+        return metadata(shape, contiguous(shape) if stride is None else stride, dtype or self.dtype, self.device)
+
+    def __repr__(self) -> str:
+        return f"{self.spec.dtype}{list(self.shape)}"
+
+
+_interned: dict[tuple[Any, ...], Metadata] = {}
+_dtype_names: dict[torch.dtype, str] = {}
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """`float32` for `torch.float32`."""
+    name = _dtype_names.get(dtype)
+    if name is None:
+        name = _dtype_names[dtype] = str(dtype).removeprefix("torch.")
+    return name
+
+
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of a C array of that shape."""
+    strides = []
+    step = 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+def metadata(shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device = CPU) -> Metadata:
+    """The one `Metadata` of these properties; a tensor on the meta device counts as one on the CPU."""
+    key = (shape, stride, dtype, device)
+    found = _interned.get(key)
+    if found is None:
+        if device.type == "meta":
+            found = metadata(shape, stride, dtype)
+        else:
+            if len(_interned) > 200_000:
+                _interned.clear()
+            found = Metadata(shape, stride, dtype, device)
+        _interned[key] = found
+    return found
+
+
+def metadata_of(tensor: torch.Tensor) -> Metadata:
+    """The metadata of any tensor; of a sparse one, with the number of stored elements and strides as if dense."""
+    if type(tensor) is Fake:
+        found = tensor.metadata
+        if found is None:
+            found = tensor.metadata = metadata(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
+        return found
+    shape = tuple(tensor.shape)
+    if tensor.layout is torch.strided:
+        return metadata(shape, tensor.stride(), tensor.dtype, tensor.device)
+    sparse = Metadata(shape, contiguous(shape), tensor.dtype, CPU if tensor.is_meta else tensor.device)
+    sparse.spec = TensorSpec(shape, dtype_name(tensor.dtype), _stored(tensor))
+    return sparse
+
+
+def _stored(tensor: torch.Tensor) -> int | None:
+    try:
+        return int(tensor._values().numel() if tensor.layout is torch.sparse_coo else tensor.values().numel())
+    except (RuntimeError, NotImplementedError, AttributeError):
+        return None
+
+
+class Fake(FakeTensor):
+    """A tensor with metadata and no storage. Only flopsight's dispatch mode can operate on it."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+    device = torch.Tensor.device  # type: ignore[assignment]
+    metadata: Metadata | None = None
+
+    # what PyTorch reads of a FakeTensor made by its own mode
+    constant = None
+    real_tensor = None
+    pytype = None
+    dispatch_keys = None
+    _nonzero_memo = None
+    _item_memo = None
+    _unique_memo = None
+    _unique_consecutive_memo = None
+    _nested_int_memo = None
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
+        raise NeedsValuesError(
+            f"{func} was called on a stand-in tensor after the profile that made it had ended; "
+            "a tensor that leaves flopsight.profile has no values."
+        )
+
+    @property
+    def fake_mode(self) -> Any:
+        """PyTorch's own fake-tensor mode, for code that wants to make more tensors like this one."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.__dict__["fake_mode"] = mode
+        return mode
+
+    def __repr__(self, *, tensor_contents: object = None) -> str:
+        return f"tensor(without values, {metadata_of(self)})"
+
+    def __format__(self, _: str) -> str:
+        return repr(self)
+
+    def tolist(self) -> NoReturn:
+        """Raises: NeedsValuesError."""
+        raise needs_values("tolist()")
+
+    def numpy(self, *, force: bool = False) -> NoReturn:
+        """Raises: NeedsValuesError."""
+        raise needs_values("numpy()")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise needs_values("a conversion to a NumPy array")
+
+
+_make = torch.Tensor._make_wrapper_subclass
+
+
+def make(of: Metadata, *, requires_grad: bool = False) -> Fake:
+    """A new fake tensor."""
+    tensor: Fake = _make(Fake, of.shape, strides=of.stride, dtype=of.dtype, device=of.device, requires_grad=requires_grad)
+    tensor.metadata = of
+    return tensor
+
+
+def needs_values(what: str) -> NeedsValuesError:
+    """The error for code that wants the values of a fake tensor; names the module and the user's line."""
+    from flopsight.tracing.scopes import current_place
+
+    return NeedsValuesError(
+        f"{current_place()} needs the values of a tensor ({what}), but nothing is computed in this run; "
+        "pass execute=True to run the model with real tensors and count the same."
+    )

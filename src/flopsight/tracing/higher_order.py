@@ -1,0 +1,50 @@
+"""Operators that take functions: attention with a user's score function, control flow, wrapped subgraphs."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._ops import HigherOrderOperator
+
+from flopsight.cost import Cost
+from flopsight.errors import InputError
+from flopsight.formulas.registry import bind, load_formulas
+from flopsight.record import Operation
+from flopsight.tracing.fake import make, metadata_of
+from flopsight.tracing.operators import flat_results
+
+if TYPE_CHECKING:
+    from flopsight.tracing.dispatch import Dispatcher
+
+
+def dispatch(dispatcher: Dispatcher, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
+    """Book the operator by its own formula if it has one, else by the operators inside its functions."""
+    formula = load_formulas().find(f"higher_order::{func.name()}")
+    if formula is not None:
+        named = inspect.signature(func.__call__).bind(*args, **kwargs).arguments
+        return _booked(dispatcher, f"higher_order::{func.name()}", formula.rule, formula.family, named)
+    kernel = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
+    if kernel is None:
+        raise InputError(
+            f"flopsight cannot follow the operator {func.name()} in a run without computing; "
+            "pass execute=True, or give it a formula with flopsight.formula."
+        )
+    with dispatcher:
+        return kernel(*args, **kwargs)
+
+
+def _booked(dispatcher: Dispatcher, name: str, rule: Any, family: str, named: dict[str, Any]) -> Any:
+    tensors = {key: metadata_of(value) for key, value in named.items() if isinstance(value, torch.Tensor)}
+    query, value = tensors["query"], tensors["value"]
+    out = query.like((*query.shape[:-1], value.shape[-1]))
+    logsumexp = query.like(query.shape[:-1], dtype=torch.float32)
+    given = {key: item for key, item in named.items() if key not in tensors}
+    inputs = {key: meta.spec for key, meta in tensors.items()}
+    results = [out, logsumexp, logsumexp]
+    cost: Cost = bind(rule, {**given, **inputs}, tuple(meta.spec for meta in results))
+    plain = {key: item for key, item in given.items() if isinstance(item, (int, float, bool, str, type(None)))}
+    record = Operation(name, family, inputs, plain, flat_results(results), cost, query.spec.dtype)
+    dispatcher.book(record)
+    return tuple(map(make, results))

@@ -1,0 +1,198 @@
+"""What PyTorch's schema says of an operator, and one call of it as an `Operation` with its cost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch._ops import OpOverload
+
+from flopsight.cost import Cost, TensorSpec
+from flopsight.formulas.registry import REGISTRY, Formula, bind, load_formulas
+from flopsight.record import Operation, Specs
+from flopsight.tracing.fake import Metadata, dtype_name, metadata_of
+
+_DYNAMIC = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+
+
+class OperatorInfo:
+    """Facts of one overload.
+
+    name: `aten::add.Tensor`. arguments: schema names. returned: for each result, the position and name of the argument
+    that it is (an in-place or `out` operator), or None. writes: the arguments written to. view: the result shares
+    memory with an argument. in_place_view: changes an argument's sizes. dynamic: the result's shape or value depends on
+    values. random: draws random numbers. composite: PyTorch itself writes it with other operators.
+    """
+
+    __slots__ = (
+        "arguments", "composite", "defaults", "dynamic", "func", "in_place_view", "name", "packet", "random", "returned",
+        "view", "writes",
+    )  # fmt: skip
+
+    def __init__(self, func: OpOverload) -> None:
+        schema = func._schema
+        self.func = func
+        self.packet = schema.name
+        self.name = f"{schema.name}.{schema.overload_name}" if schema.overload_name else schema.name
+        self.arguments = tuple(argument.name for argument in schema.arguments)
+        self.defaults = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
+        written = [
+            (position, argument)
+            for position, argument in enumerate(schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        ]
+        by_alias = {
+            alias: (position, argument.name) for position, argument in written for alias in argument.alias_info.before_set
+        }
+        self.writes = tuple((position, argument.name) for position, argument in written)
+        self.returned = tuple(
+            next((by_alias[alias] for alias in r.alias_info.before_set if alias in by_alias), None)
+            if r.alias_info is not None and r.alias_info.is_write
+            else None
+            for r in schema.returns
+        )
+        self.view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
+        tags = set(func.tags)
+        self.dynamic = bool(tags & _DYNAMIC)
+        self.in_place_view = torch.Tag.inplace_view in tags
+        self.random = torch.Tag.nondeterministic_seeded in tags
+        self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+
+    def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by schema name, defaults filled in."""
+        return {**self.defaults, **dict(zip(self.arguments, args, strict=False)), **kwargs}
+
+
+@cache
+def info_of(func: OpOverload) -> OperatorInfo:
+    """The facts of an overload, looked up once."""
+    return OperatorInfo(func)
+
+
+def _specs(value: Any) -> Specs:
+    if isinstance(value, Metadata):
+        return value.spec
+    if value is None:
+        return None
+    return tuple(_specs(item) for item in value)
+
+
+def _is_tensors(value: Any) -> bool:
+    return isinstance(value, Metadata) or (
+        isinstance(value, (list, tuple)) and any(isinstance(item, Metadata) for item in value)
+    )
+
+
+def _packed_weight(value: Any) -> TensorSpec | None:
+    """The weight inside the packed parameters of a quantized layer."""
+    if not isinstance(value, torch.ScriptObject) or not hasattr(value, "unpack"):
+        return None
+    with torch._C._DisableTorchDispatch():
+        return metadata_of(value.unpack()[0]).spec
+
+
+def _plain(value: Any) -> Any:
+    """An argument that is no tensor, as JSON has it."""
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, torch.dtype):
+        return dtype_name(value)
+    return str(value)
+
+
+def flat_results(results: Any) -> tuple[TensorSpec, ...]:
+    """The tensors among the results of an operator."""
+    if isinstance(results, Metadata):
+        return (results.spec,)
+    if isinstance(results, (list, tuple)):
+        return tuple(spec for item in results for spec in flat_results(item))
+    return ()
+
+
+def _out(results: Any) -> Any:
+    if isinstance(results, Metadata):
+        return results.spec
+    return tuple(map(_out, results)) if isinstance(results, (list, tuple)) else None
+
+
+_INTEGERS = ("bool", "int", "uint")
+
+
+def _compute_dtype(inputs: Mapping[str, Specs], outputs: tuple[TensorSpec, ...]) -> str:
+    """What an operator computes in: the dtype of its first input that is no index or mask, of a packed weight first."""
+    given = [spec for specs in inputs.values() for spec in (specs if isinstance(specs, tuple) else (specs,))]
+    found = [spec.dtype for spec in given if isinstance(spec, TensorSpec)] + [spec.dtype for spec in outputs]
+    quantized = [dtype for dtype in found if dtype.startswith("q")]
+    inexact = [dtype for dtype in found if not dtype.startswith(_INTEGERS)]
+    return (quantized or inexact or found or ["none"])[0]
+
+
+def operation(
+    info: OperatorInfo,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    results: Any,
+    decompose: Callable[[], Cost | None],
+) -> Operation:
+    """One call as a record, with `Metadata` for tensors; `decompose` gives the cost part by part, or None."""
+    named = info.bound(args, kwargs)
+    inputs: dict[str, Specs] = {}
+    plain: dict[str, Any] = {}
+    for name, value in named.items():
+        packed = _packed_weight(value)
+        if packed is not None:
+            inputs[name] = packed
+        elif _is_tensors(value):
+            inputs[name] = _specs(value)
+        else:
+            plain[name] = _plain(value)
+    formula = load_formulas().find(info.name)
+    out = _out(results)
+    if formula is not None:
+        cost: Cost | None = bind(formula.rule, {**plain, **inputs}, out)
+        family, source, reason = formula.family, formula.source, formula.reason
+    else:
+        cost, source = _from_torch(info, named, results), "torch"
+        if cost is None:
+            cost, source = decompose(), "decomposition"
+        family, reason = "other", None
+    outputs = flat_results(results)
+    dtype = _compute_dtype(inputs, outputs)
+    return Operation(info.name, family, inputs, plain, outputs, cost, dtype, source if cost else "none", reason)
+
+
+def _from_torch(info: OperatorInfo, named: Mapping[str, Any], results: Any) -> Cost | None:
+    """The cost by a formula registered with `torch.utils.flop_counter.register_flop_formula`."""
+    module = sys.modules.get("torch.utils.flop_counter")
+    rule = module.flop_registry.get(info.func.overloadpacket) if module else None
+    if rule is None:
+        return None
+    given = {name: as_meta(value) for name, value in named.items()}
+    positional = [given.pop(a.name) for a in info.func._schema.arguments if not a.kwarg_only and a.name in given]
+    flops = int(rule(*positional, **given, out_val=as_meta(results)))
+    return Cost(macs=flops // 2, add=flops % 2)
+
+
+def as_meta(value: Any) -> Any:
+    """Tensors on the meta device for every `Metadata` in nested lists and tuples."""
+    if isinstance(value, Metadata):
+        return torch.empty_strided(value.shape, value.stride, dtype=value.dtype, device="meta")
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(as_meta, value))
+    return value
+
+
+def registry_version() -> int:
+    """Changes whenever a formula is added or removed."""
+    load_formulas()
+    return REGISTRY.version
+
+
+def formula_of(info: OperatorInfo) -> Formula | None:
+    """The formula of an operator, if it has one."""
+    return load_formulas().find(info.name)

@@ -1,0 +1,103 @@
+"""What an operator returns, without computing it: our rule, else PyTorch's meta kernel, else its fake-tensor mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from flopsight.errors import InputError
+from flopsight.tracing import shapes
+from flopsight.tracing.fake import CPU, Metadata, metadata, metadata_of, needs_values
+from flopsight.tracing.operators import OperatorInfo, as_meta
+
+
+def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The results as `Metadata` (and numbers), for arguments with `Metadata` for tensors.
+
+    Raises: NeedsValuesError where a result's shape depends on values, InputError where PyTorch cannot tell it,
+    and whatever the operator itself raises for arguments that do not fit.
+    """
+    if info.dynamic and not kwargs.get("output_size"):
+        raise needs_values(info.packet.partition("::")[2].removeprefix("_local_") + "()")
+    found = shapes.result(info.packet, args, dict(kwargs))
+    if found is not None:
+        return found
+    device = _device(args, kwargs)
+    meta_kwargs = {name: as_meta(value) for name, value in kwargs.items()}
+    if meta_kwargs.get("device") is not None:
+        meta_kwargs["device"] = torch.device("meta")
+    try:
+        with torch._C._DisableTorchDispatch(), torch.no_grad():
+            results = info.func(*map(as_meta, args), **meta_kwargs)
+    except NotImplementedError:
+        return _by_fake_mode(info, args, kwargs, device)
+    return _to_metadata(results, device)
+
+
+def _tensors(value: Any) -> list[Metadata]:
+    if isinstance(value, Metadata):
+        return [value]
+    return [t for item in value for t in _tensors(item)] if isinstance(value, (list, tuple)) else []
+
+
+def _device(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.device:
+    """Where the result lives: the `device` argument, else the device of the first tensor with dimensions."""
+    given = kwargs.get("device")
+    if isinstance(given, torch.device):
+        return CPU if given.type == "meta" else given
+    tensors = _tensors((*args, *kwargs.values()))
+    first = next((t for t in tensors if t.shape), tensors[0] if tensors else None)
+    return first.device if first is not None else CPU
+
+
+def _to_metadata(results: Any, device: torch.device) -> Any:
+    if isinstance(results, torch.Tensor):
+        if results.layout is not torch.strided:
+            raise InputError(
+                "A run without computing does not follow results that are sparse; pass execute=True to run the model "
+                "with real tensors and count the same."
+            )
+        return metadata(tuple(results.shape), results.stride(), results.dtype, device)
+    if isinstance(results, (list, tuple)):
+        return [_to_metadata(item, device) for item in results]
+    return results
+
+
+def _by_fake_mode(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any], device: torch.device) -> Any:
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException,
+        DynamicOutputShapeException,
+        FakeTensorMode,
+        UnsupportedOperatorException,
+    )
+
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def fake(value: Any) -> Any:
+        if isinstance(value, Metadata):
+            return torch.empty_strided(value.shape, value.stride, dtype=value.dtype, device=value.device)
+        return type(value)(map(fake, value)) if isinstance(value, (list, tuple)) else value
+
+    with _without_modes(), mode, torch.no_grad():
+        try:
+            results = info.func(*map(fake, args), **{name: fake(value) for name, value in kwargs.items()})
+        except (DataDependentOutputException, DynamicOutputShapeException) as error:
+            raise needs_values(info.packet.partition("::")[2] + "()") from error
+        except (UnsupportedOperatorException, NotImplementedError) as error:
+            raise InputError(
+                f"PyTorch cannot tell the shape that {info.name} returns without running it: register one with "
+                "torch.library.register_fake, or pass execute=True to run the model with real tensors."
+            ) from error
+    return _to_metadata(results, device)
+
+
+def _without_modes() -> Any:
+    from torch.utils._python_dispatch import _disable_current_modes
+
+    disable: Callable[[], Any] = _disable_current_modes
+    return disable()
+
+
+__all__ = ["infer", "metadata_of"]

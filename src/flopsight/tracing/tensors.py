@@ -1,0 +1,101 @@
+"""The user's tensors and random state: what may be written, and putting back what was."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from flopsight.tracing.operators import OperatorInfo
+
+
+def _storage_key(tensor: torch.Tensor) -> int | None:
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
+class UserTensors:
+    """Tells the user's tensors from those made during the run, and keeps the former as they are.
+
+    On fake tensors, a write to a tensor of the user's is not done: its values are then unknown for the rest of the run
+    (`overwritten`). With real execution it is done, and undone at the end.
+    """
+
+    def __init__(self, *, protect: bool) -> None:
+        self.protect = protect
+        self.overwritten: dict[int, Any] = {}
+        self._made: dict[int, Any] = {}
+        self._kept: set[int] = set()
+        self._before: dict[int | None, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._random: torch.Tensor | None = None
+        self._python_random = random.getstate() if protect else None
+        numpy = sys.modules.get("numpy")
+        self._numpy_random = numpy.random.get_state() if protect and numpy is not None else None
+
+    def keep(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Tensors whose values are to be put back if real execution writes to them."""
+        if self.protect:
+            self._kept |= {key for tensor in tensors if (key := _storage_key(tensor)) is not None}
+
+    def note_made(self, out: Any) -> None:
+        """Tensors that the run made: they may be written."""
+        if isinstance(out, torch.Tensor):
+            key = _storage_key(out)
+            if key is not None:
+                self._made[key] = out.untyped_storage()
+        elif isinstance(out, (list, tuple)):
+            for item in out:
+                self.note_made(item)
+
+    def note_overwritten(self, tensor: torch.Tensor) -> None:
+        """The values of a real tensor are no longer what its memory holds."""
+        key = _storage_key(tensor)
+        if key is not None:
+            self.overwritten[key] = tensor.untyped_storage()
+
+    def is_overwritten(self, tensor: torch.Tensor) -> bool:
+        """Whether the run wrote unknown values to this tensor's memory."""
+        return _storage_key(tensor) in self.overwritten
+
+    def may_write(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether every tensor that the operator writes to was made during the run."""
+        targets = (args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes)
+        return all(_storage_key(t) in self._made for t in targets if isinstance(t, torch.Tensor))
+
+    def before_write(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """In real execution, copy a tensor that is to be put back, before it is written for the first time."""
+        if not self.protect:
+            return
+        if info.random:
+            self.keep_random_state()
+        for at, name in info.writes:
+            target = args[at] if at < len(args) else kwargs.get(name)
+            for tensor in target if isinstance(target, (list, tuple)) else (target,):
+                if not isinstance(tensor, torch.Tensor):
+                    continue
+                key = _storage_key(tensor)
+                if key in self._kept and key not in self._before:
+                    with torch._C._DisableTorchDispatch(), torch.no_grad():
+                        self._before[key] = (tensor.detach(), tensor.detach().clone())
+
+    def keep_random_state(self) -> None:
+        """Note PyTorch's random state before the first draw."""
+        if self.protect and self._random is None:
+            self._random = torch.get_rng_state()
+
+    def restore(self) -> None:
+        """Put back random states and the values of the user's tensors."""
+        if self._python_random is not None:
+            random.setstate(self._python_random)
+        if self._numpy_random is not None:
+            sys.modules["numpy"].random.set_state(self._numpy_random)
+        if self._random is not None:
+            torch.set_rng_state(self._random)
+        with torch.no_grad():
+            for tensor, before in self._before.values():
+                tensor.copy_(before)

@@ -1,0 +1,228 @@
+"""`profile` and `Profiler`: run code under the dispatcher, and make the record of it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
+from flopsight.record import Operation, Profile
+from flopsight.tracing.dispatch import FOLDED_ELEMENTS, Dispatcher
+from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
+from flopsight.tracing.inputs import Spec, arguments, describe, fill
+from flopsight.tracing.scopes import Scopes
+
+Model = nn.Module | Callable[..., Any]
+
+
+def profile(
+    model: Model,
+    inputs: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    backward: bool = False,
+    execute: bool = False,
+    strict: bool = False,
+) -> Profile:
+    """What it costs to call `model` on `inputs`. Nothing is computed, and the model is left as it was.
+
+    model: a module, or any callable that runs PyTorch code.
+    inputs: a tensor, a shape (`(1, 3, 224, 224)`), a `flopsight.spec`, a dict of those (keyword arguments), or a list or
+        tuple of those (positional arguments); other values are passed on as they are. None for a model without any.
+    kwargs: keyword arguments, given in the same ways.
+    backward: count the backward pass too, from all outputs (from `loss` alone if the output has one).
+    execute: run on real tensors, for models whose control flow depends on values; the count is the same.
+    strict: refuse a model with operators whose cost is unknown.
+
+    Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
+    """
+    model, module = _unwrapped(model)
+    args, named = arguments(inputs, kwargs)
+    name = type(module).__name__ if module is not None else getattr(model, "__name__", type(model).__name__)
+    scopes = Scopes(restore=True)
+    scopes.root(name, module)
+    dispatcher = Dispatcher(scopes, execute=execute, protect=True)
+    about = {
+        "inputs": [*describe(args), *([describe(named)] if named else [])],
+        "backward": backward,
+        "execute": execute,
+        "torch": torch.__version__,
+    }
+    make_tensor = _maker(module, execute=execute)
+    args, named = fill(args, make_tensor), fill(named, make_tensor)
+    if execute:
+        dispatcher.tensors.keep(_tensors_of(module, args, named))
+    _run(model, args, named, scopes, dispatcher, backward=backward)
+    record = _record(name, scopes, dispatcher, about)
+    if strict and record.unknown:
+        raise UnknownOperatorError(_unknown_sentence(record))
+    return record
+
+
+def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
+    """The callable to run, and the module whose paths are the profile's: a compiled one's original, a method's owner."""
+    if isinstance(model, nn.Module):
+        original = getattr(model, "_orig_mod", model)
+        return original, original
+    if not callable(model):
+        raise InputError(f"The model is {model!r}; give a torch.nn.Module or a function that runs PyTorch code.")
+    if isinstance(model, type):
+        raise InputError(f"The model is the class {model.__name__}; give an instance of it, {model.__name__}(...).")
+    owner = getattr(model, "__self__", None)
+    return model, owner if isinstance(owner, nn.Module) else None
+
+
+def _maker(module: nn.Module | None, *, execute: bool) -> Callable[[Any], Any]:
+    """What makes a tensor for each input: fake, or real if the run is."""
+    parameters = list(module.parameters()) if module is not None else []
+    first = next((p for p in parameters if p.is_floating_point()), None)
+    default = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
+    device = next((p.device for p in parameters if not p.is_meta), CPU)
+    if execute and any(p.is_meta for p in parameters):
+        raise InputError("The model's parameters are on the meta device and have no values; execute=True needs real ones.")
+
+    def fake(given: Any) -> Any:
+        if isinstance(given, Spec):
+            return make(metadata(given.shape, contiguous(given.shape), given.dtype or default, device))
+        constant = not given.is_floating_point() and not given.is_complex() and given.numel() <= FOLDED_ELEMENTS
+        if given.layout is not torch.strided or (constant and not given.is_meta):
+            return given
+        return make(metadata_of(given), requires_grad=given.requires_grad)
+
+    def real(given: Any) -> Any:
+        if not isinstance(given, Spec):
+            return given
+        dtype = given.dtype or default
+        if dtype.is_floating_point and dtype.itemsize > 1:
+            return torch.rand(given.shape, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+        return torch.zeros(given.shape, dtype=dtype, device=device)
+
+    return real if execute else fake
+
+
+def _tensors_of(module: nn.Module | None, *given: Any) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = [*module.parameters(), *module.buffers()] if module is not None else []
+    fill(given, lambda value: found.append(value) if isinstance(value, torch.Tensor) else None)
+    return found
+
+
+def _run(
+    model: Model, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher, *, backward: bool
+) -> None:
+    with ExitStack() as stack:
+        stack.callback(dispatcher.tensors.restore)
+        stack.enter_context(scopes.watching())
+        stack.enter_context(dispatcher)
+        if gc.isenabled():  # collecting finds nothing here and takes as long as the run
+            gc.disable()
+            stack.callback(gc.enable)
+        try:
+            if not backward:
+                model(*args, **kwargs)
+                return
+            with torch.enable_grad():
+                output = model(*args, **kwargs)
+                _backward(output, scopes, (args, kwargs))
+        except FlopsightError:
+            raise
+        except Exception as error:
+            raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
+
+
+def _backward(output: Any, scopes: Scopes, given: Any) -> None:
+    """The backward pass of the outputs into the parameters (and inputs) that require a gradient, without storing any."""
+    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    outputs: list[torch.Tensor] = []
+    fill(loss if isinstance(loss, torch.Tensor) else _plain(output), lambda value: outputs.append(value))
+    outputs = [t for t in outputs if t.requires_grad]
+    leaves = [p for p in scopes.parameters() if p.requires_grad]
+    fill(given, lambda value: leaves.append(value) if value.requires_grad and value.is_leaf else None)
+    if not outputs or not leaves:
+        raise InputError(
+            "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
+            "unfreeze one (requires_grad_()), or leave backward out."
+        )
+    seeds = [_seed(t) for t in outputs]
+    torch.autograd.grad(outputs, leaves, grad_outputs=seeds, allow_unused=True)
+
+
+def _plain(output: Any) -> Any:
+    """Outputs that are objects of a class of their own, as a dict of their attributes."""
+    if isinstance(output, (torch.Tensor, Mapping, tuple, list)) or not hasattr(output, "__dict__"):
+        return output
+    return dict(vars(output))
+
+
+def _seed(output: torch.Tensor) -> torch.Tensor:
+    if type(output) is Fake:
+        return make(metadata_of(output))
+    with torch._C._DisableTorchDispatch():
+        return torch.ones_like(output)
+
+
+def _model_sentence(error: Exception, scopes: Scopes, args: Any, kwargs: Any) -> str:
+    given = ", ".join([*map(str, describe(args)), *(f"{k}={v}" for k, v in describe(kwargs).items())])
+    node = scopes.nodes[scopes.failed or ""]
+    where = f"module {node.path!r} ({node.kind})" if node.path else node.kind
+    text = str(error).strip().rstrip(".")
+    return f"The model's own code failed in {where}: {type(error).__name__}: {text}. It was called with ({given})."
+
+
+def _unknown_sentence(record: Profile) -> str:
+    first = [f"{name} (first called at {kinds[0].site or 'no line of yours'})" for name, kinds in record.unknown.items()]
+    return (
+        f"The cost of {len(first)} operator{'s' * (len(first) > 1)} is unknown: {'; '.join(first)}. "
+        "Give each a rule with flopsight.formula, or leave strict out for a lower bound."
+    )
+
+
+def _record(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, Any]) -> Profile:
+    index: dict[Operation, int] = {}
+    calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in dispatcher.calls]
+    return Profile(name, list(index), scopes.scopes, calls, scopes.nodes, about=about)
+
+
+class Profiler:
+    """Counts what runs inside a `with` block of your own: real tensors, a whole training step, several models.
+
+    The code runs as it would without; `profiler.profile` is the result, complete when the block has ended.
+
+        with flopsight.Profiler() as profiler:
+            model(x).sum().backward()
+            optimizer.step()
+        print(profiler.profile)
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._scopes: Scopes | None = None
+        self._dispatcher: Dispatcher | None = None
+
+    def __enter__(self) -> Profiler:
+        if self._scopes is not None:
+            raise InputError("This Profiler has been used; make a new one for another block.")
+        self._scopes = Scopes(restore=False)
+        self._scopes.root("code", None)
+        self._dispatcher = Dispatcher(self._scopes, execute=True, protect=False)
+        self._stack.enter_context(self._scopes.watching())
+        self._stack.enter_context(self._dispatcher)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def profile(self) -> Profile:
+        """What ran so far. Raises: InputError before the block has begun."""
+        if self._scopes is None or self._dispatcher is None:
+            raise InputError("Nothing has run: use the Profiler as `with flopsight.Profiler() as profiler:` first.")
+        about = {"inputs": [], "backward": False, "execute": True, "torch": torch.__version__}
+        return _record("code", self._scopes, self._dispatcher, about)
