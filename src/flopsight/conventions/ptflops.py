@@ -1,4 +1,5 @@
-"""As ptflops 0.7.5 counts, one convention for each of its backends, and one for the default without functions (`ptflops.pytorch_ops`, `ptflops.aten_ops`).
+"""As ptflops 0.7.5 counts, a convention for each of its backends (`ptflops.pytorch_ops`, `ptflops.aten_ops`), and one for
+the default backend without functions.
 
 The default backend hooks `nn.ReLU` and replaces `F.relu`, which `nn.ReLU` calls: what is written as a module counts
 twice. The convention says what it prints for models made of modules.
