@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flopsight import units
 
 if TYPE_CHECKING:
-    from flopsight.explain import Explanation
+    from flopsight.analysis.explain import Explanation
 
 _WIDE = 10_000  # a column to each convention: the terminal wraps, the table does not
 

@@ -1,0 +1,1 @@
+"""Answers computed from a profile: pure functions, without torch. One file each."""
