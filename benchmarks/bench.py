@@ -23,7 +23,7 @@ from tools import TOOLS
 
 HERE = Path(__file__).parent
 MODELS = ("resnet50", "swin_t", "vit_b_16", "efficientnet_v2_s")
-LLAMA = (("flopsight", "small"), ("flopsight", "block"), ("FlopCounterMode", "small"))
+LLAMA = (("flopsight", "small"), ("flopsight", "block"), ("FlopCounterMode (fake)", "small"))
 IMPORTS_PER_ROUND = 5
 
 

@@ -32,10 +32,12 @@ def vision(name: str, device: str) -> tuple[Any, Any]:
     """A torchvision model in eval mode and one image of 224 x 224."""
     import torch
 
-    from flopsight.sources.torchvision import library
+    from flopsight.sources.torchvision_operators import torchvision_importable
 
+    with torchvision_importable():
+        from torchvision.models import get_model
     with torch.device(device):
-        return library().models.get_model(name).eval(), torch.rand(1, 3, 224, 224)
+        return get_model(name).eval(), torch.rand(1, 3, 224, 224)
 
 
 def small(device: str) -> tuple[Any, Any]:
@@ -58,8 +60,11 @@ def small(device: str) -> tuple[Any, Any]:
 def llama(layers: int) -> tuple[Any, Any]:
     """A Llama of 405B's width on the meta device, and 2,048 tokens."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
+    from flopsight.sources.torchvision_operators import torchvision_importable
+
+    with torchvision_importable():
+        from transformers import LlamaConfig, LlamaForCausalLM
     with torch.device("meta"):
         model = LlamaForCausalLM(LlamaConfig(num_hidden_layers=layers, **LLAMA)).eval()
         return model, torch.zeros(1, 2048, dtype=torch.int64)

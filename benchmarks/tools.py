@@ -1,13 +1,15 @@
 """The tools that are timed, each called as its users call it. Everything is imported when a tool runs, not before.
 
 A tool takes a model and one input tensor and returns its total. `TOOLS` says on which kind of model it is tried:
-`cpu`, a model with real weights, or `meta`, one without (only where the tool can do that).
+`cpu`, a model with real weights, or `meta`, one without (only where the tool can do that); with neither, it is tried on
+the large model only.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 
@@ -77,6 +79,18 @@ def flop_counter_mode(model: Any, x: Any) -> int:
     return int(counter.get_total_flops())
 
 
+def flop_counter_mode_fake(model: Any, x: Any) -> int:
+    """For models that a meta tensor's missing values stop: the model's parameters and input as fake tensors."""
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.func import functional_call
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        held = [*model.named_parameters(), *model.named_buffers()]
+        state = {name: torch.empty_like(tensor, device="cpu") for name, tensor in held}
+        return flop_counter_mode(partial(functional_call, model, state), torch.empty_like(x, device="cpu"))
+
+
 TOOLS = {
     "flopsight": Tool(flopsight, ("cpu", "meta"), "flopsight"),
     "thop": Tool(thop, ("cpu", "meta"), "thop"),
@@ -85,6 +99,7 @@ TOOLS = {
     "fvcore": Tool(fvcore, ("cpu",), "fvcore"),
     "torchinfo": Tool(torchinfo, ("cpu", "meta"), "torchinfo"),
     "FlopCounterMode": Tool(flop_counter_mode, ("meta",), "torch"),
+    "FlopCounterMode (fake)": Tool(flop_counter_mode_fake, (), "torch"),
 }
 
 

@@ -1,0 +1,103 @@
+"""The docs say what is true: each example runs and prints what the page shows, each command and option is described.
+
+Blocks of one page share their names. A `python` block directly followed by a `text` block must print it. In a `console`
+block, `$ flopsight ...` runs, and lines below it are what it prints. `...` stands for anything.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+ANCHOR = re.compile(r"\]\(([^)\s]+)\)")
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the page's line it starts at, its text, and the output shown below it."""
+
+    language: str
+    line: int
+    text: str
+    shown: str | None
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text()
+    found = BLOCK.finditer(text)
+    return [Block(m[1], text[: m.start()].count("\n") + 2, m[2], m[3]) for m in found if m[1] in ("python", "console")]
+
+
+def check_output(printed: str, shown: str) -> None:
+    def tidy(text: str) -> str:
+        return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
+
+    same = doctest.OutputChecker().check_output(tidy(shown), tidy(printed), doctest.ELLIPSIS)
+    assert same, f"the page shows\n{tidy(shown)}\nbut it is\n{tidy(printed)}"
+
+
+def commands(text: str) -> Iterator[tuple[list[str], str]]:
+    """The commands of a console block, each with the output shown below it."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.replace("\\\n", " ").partition("\n")
+        yield shlex.split(command, comments=True), shown
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder to work in, with the examples; a terminal of 120 columns."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page):
+        capsys.readouterr()
+        if block.language == "python":
+            code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
+            exec(code, names)
+            if block.shown is not None:
+                check_output(capsys.readouterr().out, block.shown)
+        else:
+            for command, shown in commands(block.text):
+                run(command, shown, capsys)
+
+
+def run(command: list[str], shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from flopsight.cli import main
+
+    if command[0] != "flopsight":
+        return
+    with pytest.raises(SystemExit) as done:
+        raise SystemExit(main(command[1:]))
+    printed = capsys.readouterr()
+    expected = 2 if shown.startswith("flopsight: ") else 0
+    assert (done.value.code or 0) == expected, f"{command}: {printed.err}"
+    if shown.strip():
+        check_output(printed.out + printed.err, shown)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in ANCHOR.findall(page.read_text()):
+        if "://" not in target and not target.startswith("#"):
+            assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
+
+
+def test_a_wrong_output_is_noticed() -> None:
+    check_output("4,089 MACs \n", "4,089 ...\n")
+    with pytest.raises(AssertionError, match="but it is"):
+        check_output("4,089 MACs\n", "4,090 MACs\n")
