@@ -122,7 +122,8 @@ class Scopes:
             self.current = len(self.scopes) - 1
         node.calls += 1
 
-    def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
         if threading.get_ident() != self._thread or not self._inside:
             return
         node = self.nodes[self.scopes[self.current].path]
