@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from flopsight.cost import ZERO, Cost, TensorSpec, contraction, product
 from flopsight.formulas.attention_masks import hidden
-from flopsight.formulas.parts import softmax
+from flopsight.formulas.parts import DROPOUT, softmax
 from flopsight.formulas.registry import Case, formula
 
 MASK = Cost(add=1)
 """score + bias"""
 BOOL_MASK = Cost(compare=1)
 """score where the mask holds, else -inf"""
-DROPOUT = Cost(multiply=2)
-"""weight * (0 or 1) * 1/(1 - p)"""
 ALIBI = Cost(multiply=1, add=1)
 """score + slope * distance"""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flopsight.cost import ZERO, Cost, TensorSpec, contraction, product
-from flopsight.formulas.attention import DROPOUT, on_scores
+from flopsight.formulas.attention import on_scores
 from flopsight.formulas.attention_masks import hidden
 from flopsight.formulas.attention_packed import Packing, cudnn_packing, efficient_window, flash_packing
-from flopsight.formulas.parts import gathered, reduced
+from flopsight.formulas.parts import DROPOUT, gathered, reduced
 from flopsight.formulas.registry import Case, formula
 
 

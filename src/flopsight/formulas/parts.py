@@ -14,6 +14,8 @@ SILU = SIGMOID + Cost(multiply=1)
 """x * sigmoid(x)"""
 GELU = Cost(multiply=3, add=1, special=1)
 """0.5 * x * (1 + erf(x * c))"""
+DROPOUT = Cost(multiply=2)
+"""x * (0 or 1) * 1/(1 - p), where dropout works"""
 
 ACTIVATIONS = {
     None: ZERO, "none": ZERO, "": ZERO, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID, "logistic": SIGMOID,
