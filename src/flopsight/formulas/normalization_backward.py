@@ -189,9 +189,9 @@ def group_norm_backward(
 ) -> Cost:
     """dx = dy * (rstd*weight) - a - d * b, with a = sum(s*weight) * rstd / L and b = sum(t*weight) * rstd^3 / L.
 
-    s = sum(dy) and t = sum(dy * d) are sums over the positions of each of the N*C channels: n subtractions and n products, 2(n - N*C)
-    additions. dx: rstd * weight, s * weight, t * weight are N*C products each, their sums over a group
-    2(N*C - N*G) additions; a and b 4 products and 2 divisions a group; then 2n products and 2n subtractions.
+    s = sum(dy) and t = sum(dy * d) are sums over the positions of each of the N*C channels: n subtractions and n
+    products, 2(n - N*C) additions. dx: rstd * weight, s * weight, t * weight are N*C products each, their sums over a
+    group 2(N*C - N*G) additions; a and b 4 products and 2 divisions a group; then 2n products and 2n subtractions.
     dweight = sum(t * rstd): N*C products, N*C - C additions. dbias = sum(s): N*C - C additions.
     """
     n, planes, sets = input.numel, N * C, N * group
