@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flopsight.conventions import Convention
-    from flopsight.explain import Explanation
+    from flopsight.analysis.explain import Explanation
 
 PHASES = ("forward", "backward", "recompute", "optimizer")
 """`recompute` is a forward that runs again inside backward, as activation checkpointing does."""
@@ -162,6 +162,10 @@ class Tally:
     """Operator calls counted by kind, and what they cost together."""
 
     counts: Mapping[Operation, int]
+
+    def __repr__(self) -> str:
+        bound = ">= " if self.unknown else ""
+        return f"<{self.calls:,} calls: {bound}{self.macs:,} MACs, {bound}{self.cost.exact:,} exact operations>"
 
     @property
     def calls(self) -> int:
@@ -305,7 +309,7 @@ class Profile:
 
     def explain(self, *conventions: str | Convention, phase: str | None = None) -> Explanation:
         """What each convention counts, part by part, and where they part. Raises: ConventionError, ValueError."""
-        from flopsight.explain import explain
+        from flopsight.analysis.explain import explain
 
         return explain(self, *conventions, phase=phase)
 

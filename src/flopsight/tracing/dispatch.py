@@ -12,11 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
 from flopsight.record import Operation
-from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, needs_values
+from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, needs_values, storage_key
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, registry_version
 from flopsight.tracing.results import infer
-from flopsight.tracing.scopes import BACKWARD, FORWARD, OPTIMIZER, Scopes, user_line
+from flopsight.tracing.scopes import FORWARD, OPTIMIZER, Scopes, user_line
 from flopsight.tracing.tensors import UserTensors
+from flopsight.tracing.values import BY_VALUES
 
 FOLDED_ELEMENTS = 1 << 16
 """Operators on constants are run for real, so that control flow can use them, if they touch at most this many elements."""
@@ -122,12 +123,9 @@ class Dispatcher(TorchDispatchMode):
         return bits
 
     def _learn_real(self, tensor: torch.Tensor) -> tuple[torch.Tensor, Metadata, int, str | None]:
-        owners = self.scopes.owners
-        base = tensor if id(tensor) in owners or tensor._base is None else tensor._base
-        owner = owners.get(id(base))
-        trained = isinstance(base, torch.nn.Parameter) and base.numel() > 1
-        known = (tensor, metadata_of(tensor), VALUELESS if tensor.is_meta or trained else CONSTANT, owner)
-        if base is tensor and owner is not None and not self.execute:
+        owner, weight = self.scopes.owners.get(storage_key(tensor), (None, False))
+        known = (tensor, metadata_of(tensor), VALUELESS if tensor.is_meta or weight else CONSTANT, owner)
+        if owner is not None and isinstance(tensor, torch.nn.Parameter) and not self.execute:
             self._known[id(tensor)] = known
         return known
 
@@ -183,11 +181,11 @@ class Dispatcher(TorchDispatchMode):
             if parts is not NotImplemented:
                 return parts
         if self.execute:
-            return self._run(info, key, args, kwargs)
+            return self._run(info, args, kwargs)
         if not bits & FAKE:
             return self._on_constants(info, key, bits, args, kwargs)
-        if info.dynamic and info.packet == "aten::_local_scalar_dense":
-            raise needs_values("its value")
+        if (rule := BY_VALUES.get(info.packet)) is not None and (found := rule(*args, **kwargs)) is not None:
+            return self._book_made(info, args, kwargs, found)
         call = self._call(info, key, args, kwargs)
         self._book(call.operation)
         return self._pretend(info, call, args, kwargs)
@@ -210,34 +208,46 @@ class Dispatcher(TorchDispatchMode):
         self._memo[key] = call
         return call
 
-    def _run(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the operator for real, and book it by its arguments and its results."""
-        metas, named = tuple(map(_metas, args)), {name: _metas(value) for name, value in kwargs.items()}
         self.tensors.before_write(info, args, kwargs)
-        out = info.func(*args, **kwargs)
-        results = _metas(out)
-        key = ("run", *key, _hashable(results) if isinstance(results, (list, tuple, Metadata)) else type(results))
-        call = self._memo.get(key)
-        if call is None:
-            call = self._remember(info, key, metas, named, results)
-        self._book(call.operation)
-        return out
+        return self._book_made(info, args, kwargs, info.func(*args, **kwargs))
 
     def _on_constants(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """An operator on nothing fake: run it if it is a view or small, and leaves the user's tensors alone."""
-        if info.view or info.dynamic:
-            if info.dynamic and any(t.is_meta for t in _flat((args, tuple(kwargs.values())))):
+        if info.dynamic or any(t.layout is not torch.strided for t in _flat((args, tuple(kwargs.values())))):
+            if any(t.is_meta for t in _flat((args, tuple(kwargs.values())))):
                 raise needs_values(info.packet.partition("::")[2])
             with torch._C._DisableTorchDispatch():
-                return self._run(info, key, args, kwargs)
+                return self._run(info, args, kwargs)
+        if info.view:
+            return self._view(info, key, args, kwargs)
         call = self._call(info, key, args, kwargs)
         if bits == CONSTANT and call.small and self.tensors.may_write(info, args, kwargs):
             self._book(call.operation)
             return self._fold(info, args, kwargs)
         self._book(call.operation)
         return self._pretend(info, call, args, kwargs)
+
+    def _view(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with torch._C._DisableTorchDispatch():
+            out = info.func(*args, **kwargs)
+        call = self._memo.get(key)
+        if call is None:
+            named = {name: _metas(value) for name, value in kwargs.items()}
+            call = self._remember(info, key, tuple(map(_metas, args)), named, _metas(out))
+        self._book(call.operation)
+        return out
+
+    def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+        """Book a call whose results are there already."""
+        metas, named = tuple(map(_metas, args)), {name: _metas(value) for name, value in kwargs.items()}
+        key = ("made", info.func, _hashable(metas), _hashable(tuple(named.values())), _hashable(_metas(out)))
+        call = self._memo.get(key) or self._remember(info, key, metas, named, _metas(out))
+        self._book(call.operation)
+        return out
 
     def _fold(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         device = kwargs.get("device")
@@ -280,9 +290,7 @@ class Dispatcher(TorchDispatchMode):
             phase = OPTIMIZER if scopes.optimizing else FORWARD
         else:
             phase = scopes.phase()
-        scope = scopes.place(phase)
-        if self._owner is not None and phase != BACKWARD and scopes.scopes[scope].path != self._owner:
-            scope = scopes.child(self._owner)
+        scope = scopes.place(phase, self._owner)
         if record.cost is None:
             record = self._named(record)
         self.calls.append((record, scope, phase))

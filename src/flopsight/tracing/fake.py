@@ -102,6 +102,14 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
     return sparse
 
 
+def storage_key(tensor: torch.Tensor) -> int | None:
+    """The same number for all tensors that share memory; None for a tensor that is not plain memory."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
 def _stored(tensor: torch.Tensor) -> int | None:
     try:
         return int(tensor._values().numel() if tensor.layout is torch.sparse_coo else tensor.values().numel())

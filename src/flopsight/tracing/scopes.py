@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from flopsight.cost import TensorSpec
 from flopsight.record import PHASES, ModuleNode, ParameterRecord, Scope
-from flopsight.tracing.fake import metadata_of
+from flopsight.tracing.fake import metadata_of, storage_key
 
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
 
@@ -39,14 +39,16 @@ class Scopes:
     """The modules of a run, each call of them, and the scope and phase that are current.
 
     Global module hooks, seen only by the thread that entered, keep `current`. In backward, an operator belongs where
-    the forward operator with the same autograd sequence number did.
+    the forward operator did that made the autograd node: nodes are numbered in the order they are made.
+
+    owners: by storage, the path of the module that holds the parameter or buffer there, and whether it is a weight.
     """
 
     def __init__(self, *, restore: bool) -> None:
         self.nodes: dict[str, ModuleNode] = {}
         self.scopes: list[Scope] = []
         self.current = 0
-        self.owners: dict[int, str] = {}
+        self.owners: dict[int | None, tuple[str, bool]] = {}
         self.optimizing = 0
         self.failed: str | None = None
         self._error: BaseException | None = None
@@ -54,6 +56,7 @@ class Scopes:
         self._modules: list[nn.Module] = []
         self._identities: dict[int, int] = {}
         self._by_sequence: dict[int, int] = {}
+        self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
         self._inside: list[tuple[int, _NoFastPath | None]] = []
         self._thread = 0
         self._state = ModuleState() if restore else None
@@ -84,7 +87,7 @@ class Scopes:
                 if tensor is None or isinstance(tensor, nn.parameter.UninitializedTensorMixin):
                     continue
                 identity = self._identities.setdefault(id(tensor), len(self._identities))
-                self.owners.setdefault(id(tensor), path)
+                self.owners.setdefault(storage_key(tensor), (path, not buffer and tensor.numel() > 1))
                 held.append(ParameterRecord(name, metadata_of(tensor).spec, tensor.requires_grad, buffer, identity))
         return tuple(held)
 
@@ -137,10 +140,10 @@ class Scopes:
         if mode is not None:
             mode.__exit__(None, None, None)
 
-    def child(self, path: str) -> int:
-        """The scope for an operator that uses a parameter of the module at `path`, below the current module or not."""
+    def _child(self, path: str) -> int:
+        """A scope for the module at `path`, called past its hooks; the current one if it is not below that."""
         here = self.scopes[self.current].path
-        if path == here or (here and not path.startswith(here + ".")):
+        if here and not path.startswith(here + "."):
             return self.current
         last = len(self.scopes) - 1
         if self.scopes[last] != Scope(path, self.current):
@@ -156,14 +159,23 @@ class Scopes:
             return RECOMPUTE
         return BACKWARD
 
-    def place(self, phase: int) -> int:
-        """The scope of an operator of that phase, and note it as the owner of its autograd node."""
+    def place(self, phase: int, owner: str | None) -> int:
+        """The scope of an operator of that phase, which also owns the autograd node that the operator makes.
+
+        owner: the path of the module that holds a parameter which the operator uses.
+        """
         if phase == BACKWARD:
             node: Any = torch._C._current_autograd_node()
             return self._by_sequence.get(node._sequence_nr(), self.current)
+        scope = self.current
+        if owner is not None and owner != self.scopes[scope].path:
+            scope = self._child(owner)
         if torch.is_grad_enabled():
-            self._by_sequence.setdefault(torch.autograd._get_sequence_nr() - 1, self.current)  # type: ignore[attr-defined]
-        return self.current
+            made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
+            if made > self._made:
+                self._by_sequence.update(dict.fromkeys(range(self._made, made), scope))
+                self._made = made
+        return scope
 
     def _step_begins(self, *_: Any) -> None:
         self.optimizing += threading.get_ident() == self._thread

@@ -9,14 +9,8 @@ from typing import Any
 
 import torch
 
+from flopsight.tracing.fake import storage_key
 from flopsight.tracing.operators import OperatorInfo
-
-
-def _storage_key(tensor: torch.Tensor) -> int | None:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):
-        return None
 
 
 class UserTensors:
@@ -40,12 +34,12 @@ class UserTensors:
     def keep(self, tensors: Iterable[torch.Tensor]) -> None:
         """Tensors whose values are to be put back if real execution writes to them."""
         if self.protect:
-            self._kept |= {key for tensor in tensors if (key := _storage_key(tensor)) is not None}
+            self._kept |= {key for tensor in tensors if (key := storage_key(tensor)) is not None}
 
     def note_made(self, out: Any) -> None:
         """Tensors that the run made: they may be written."""
         if isinstance(out, torch.Tensor):
-            key = _storage_key(out)
+            key = storage_key(out)
             if key is not None:
                 self._made[key] = out.untyped_storage()
         elif isinstance(out, (list, tuple)):
@@ -54,18 +48,18 @@ class UserTensors:
 
     def note_overwritten(self, tensor: torch.Tensor) -> None:
         """The values of a real tensor are no longer what its memory holds."""
-        key = _storage_key(tensor)
+        key = storage_key(tensor)
         if key is not None:
             self.overwritten[key] = tensor.untyped_storage()
 
     def is_overwritten(self, tensor: torch.Tensor) -> bool:
         """Whether the run wrote unknown values to this tensor's memory."""
-        return _storage_key(tensor) in self.overwritten
+        return storage_key(tensor) in self.overwritten
 
     def may_write(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether every tensor that the operator writes to was made during the run."""
         targets = (args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes)
-        return all(_storage_key(t) in self._made for t in targets if isinstance(t, torch.Tensor))
+        return all(storage_key(t) in self._made for t in targets if isinstance(t, torch.Tensor))
 
     def before_write(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """In real execution, copy a tensor that is to be put back, before it is written for the first time."""
@@ -78,7 +72,7 @@ class UserTensors:
             for tensor in target if isinstance(target, (list, tuple)) else (target,):
                 if not isinstance(tensor, torch.Tensor):
                     continue
-                key = _storage_key(tensor)
+                key = storage_key(tensor)
                 if key in self._kept and key not in self._before:
                     with torch._C._DisableTorchDispatch(), torch.no_grad():
                         self._before[key] = (tensor.detach(), tensor.detach().clone())
