@@ -102,18 +102,6 @@ def bucketize(boundaries: TensorSpec, out: TensorSpec) -> Cost:
     return _searches(out.numel, boundaries.numel)
 
 
-@formula("aten::isin", case=Case({"elements": (4,), "test_elements": (3,)}, (4,), Cost(compare=4 * 3 + 4 * 2)))
-def isin(
-    out: TensorSpec,
-    test_elements: TensorSpec | None = None,
-    invert: bool = False,
-) -> Cost:
-    """(x = t1) or (x = t2) or ...: n comparisons and n - 1 `or` an element, and a `not` to invert."""
-    n = 1 if test_elements is None else test_elements.numel
-    pairs = out.numel * n
-    return Cost(compare=pairs + reduced(pairs, out.numel) + (out.numel if invert else 0))
-
-
 @formula("aten::nonzero", "aten::nonzero_static", case=Case({"self": (3, 5)}, (4, 2), Cost(compare=15)))
 def nonzero(self: TensorSpec) -> Cost:
     """x != 0 for every element: n comparisons."""
