@@ -1,0 +1,103 @@
+"""Where models come from: one file for each way to name a model, discovered here.
+
+A source turns an address (`torchvision:resnet50`, `net.py:make_net`) into a `Workload`: a model built without its
+weights, and the inputs to run it on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from flopsight.errors import InputError, near
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A model and what to run it on.
+
+    name: the model's, for the report. args, kwargs: what forward is called with; a shape or a `flopsight.spec` for each
+    tensor; None where the source does not know what the model takes.
+    """
+
+    model: Callable[..., Any]
+    args: tuple[Any, ...] | None
+    kwargs: dict[str, Any]
+    name: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a source is asked for.
+
+    address: the model, without the source's prefix. arguments: for its constructor. real: with its parameters
+    allocated and initialised, to be run. train: in training mode; otherwise the source puts the model in eval mode.
+    """
+
+    address: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    real: bool = False
+    train: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A way to name a model.
+
+    prefix: what stands before the colon; empty if the address is recognised by `claims`. form, summary: for the help.
+    build: makes the workload. names: every model it knows, to find near matches.
+    """
+
+    prefix: str
+    form: str
+    summary: str
+    build: Callable[[Request], Workload]
+    claims: Callable[[str], bool] = lambda text: False
+    names: Callable[[], list[str]] = list
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """All sources: those with a prefix first, then those that claim an address."""
+    found = []
+    for module in pkgutil.iter_modules(__path__):
+        source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
+        if isinstance(source, Source):
+            found.append(source)
+    return tuple(sorted(found, key=lambda source: (not source.prefix, source.form)))
+
+
+def resolve(text: str, *, real: bool = False, train: bool = False) -> Workload:
+    """The workload that `text` names: `torchvision:resnet50`, `net.py:make_net(depth=3)`.
+
+    Raises: InputError for an unknown model, with near matches; MissingLibraryError.
+    """
+    from flopsight.sources.address import split_arguments
+    from flopsight.sources.torchvision_operators import torchvision_importable
+
+    name, arguments = split_arguments(text)
+    prefix, _, rest = name.partition(":")
+    for source in sources():
+        if source.prefix == prefix or (not source.prefix and source.claims(name)):
+            address = rest if source.prefix else name
+            with torchvision_importable():
+                return source.build(Request(address, arguments, real, train))
+    with torchvision_importable():
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> InputError:
+    forms = ", ".join(source.form for source in sources())
+    known = []
+    for source in sources():
+        try:
+            known += [f"{source.prefix}:{found}" for found in source.names() if source.prefix]
+        except ImportError:
+            continue  # its library is not installed, so it has no model to offer
+    same = [full for full in known if full.partition(":")[2] == name.rpartition(":")[2]]
+    hint = f" Did you mean {' or '.join(map(repr, same))}?" if same else near(name, known)
+    return InputError(f"{name!r} names no model. A model is written as {forms}.{hint}")

@@ -1,0 +1,24 @@
+"""The text that names a model, and the arguments that may follow it in parentheses."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from flopsight.errors import InputError
+
+
+def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and constructor arguments: `"net.py:Net(depth=3)"` is `("net.py:Net", {"depth": 3})`. Raises: InputError."""
+    if not text.endswith(")") or "(" not in text:
+        return text, {}
+    name, _, inside = text[:-1].partition("(")
+    try:
+        call = ast.parse(f"_({inside})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
+            raise ValueError("arguments are given by name")
+        return name, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (ValueError, SyntaxError) as error:
+        raise InputError(
+            f"The arguments in {text!r} cannot be read ({error}); write literals by name, as in 'net.py:Net(depth=3)'."
+        ) from error
