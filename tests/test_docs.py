@@ -7,7 +7,6 @@ block, `$ flopsight ...` runs, and lines below it are what it prints. `...` stan
 from __future__ import annotations
 
 import doctest
-import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from flopsight.sources.torchvision_operators import torchvision_importable
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,7 +55,9 @@ def commands(text: str) -> Iterator[tuple[list[str], str]]:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder to work in, with the examples; a terminal of 120 columns."""
+    """An empty folder to work in, with the examples; a terminal of 120 columns; torchvision, if it is installed."""
+    with torchvision_importable():
+        pytest.importorskip("torchvision")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
