@@ -49,7 +49,8 @@ _declare(
     "copies elements to or from positions that are given",
     """
     _unsafe_index as_strided_scatter diagonal_backward diagonal_scatter fill_diagonal_ gather index index_copy
-    index_fill index_select masked_scatter_backward select_backward select_scatter slice_backward slice_scatter take take_along_dim
+    index_fill index_select masked_scatter_backward select_backward select_scatter slice_backward slice_scatter take
+    take_along_dim
     """,
 )
 _declare(
