@@ -27,7 +27,7 @@ def rows(tensor: TensorSpec, dim: int) -> int:
     return product(sizes)
 
 
-@formula("aten::sum", "prims::sum", case=Case({"self": (3, 4)}, (3,), Cost(add=3 * (4 - 1))))
+@formula("aten::sum", case=Case({"self": (3, 4)}, (3,), Cost(add=3 * (4 - 1))))
 def total(self: TensorSpec, out: TensorSpec) -> Cost:
     """x1 + x2 + ... + xL: n - m additions."""
     return summed(self, self.numel, out.numel)
@@ -45,7 +45,7 @@ def nansum(self: TensorSpec, out: TensorSpec) -> Cost:
     return Cost(compare=2 * self.numel) + summed(self, self.numel, out.numel)
 
 
-@formula("aten::prod", "prims::prod", case=Case({"self": (3, 4)}, (3,), Cost(multiply=3 * (4 - 1))))
+@formula("aten::prod", case=Case({"self": (3, 4)}, (3,), Cost(multiply=3 * (4 - 1))))
 def prod(self: TensorSpec, out: TensorSpec) -> Cost:
     """x1 * x2 * ... * xL: n - m multiplications."""
     return multiplied(self, reduced(self.numel, out.numel))
@@ -79,12 +79,6 @@ def std(self: TensorSpec, out: Result) -> Cost:
     return _variance(self, first(out).numel) + Cost(special=first(out).numel)
 
 
-@formula("prims::var", case=Case({"inp": (3, 4)}, (3,), Cost(add=2 * 3 * 3 + 12, multiply=12, divide=2 * 3)))
-def prims_var(inp: TensorSpec, out: TensorSpec) -> Cost:
-    """m = sum(x) / L; v = sum((x - m)^2) / (L - correction)."""
-    return _variance(inp, out.numel)
-
-
 @formula(
     "aten::amax", "aten::amin", "aten::max", "aten::min", "aten::argmax", "aten::argmin", "aten::all", "aten::any",
     "aten::hash_tensor", "aten::_is_all_true", "aten::_is_any_true",
@@ -93,12 +87,6 @@ def prims_var(inp: TensorSpec, out: TensorSpec) -> Cost:
 def extreme(self: TensorSpec, out: Result) -> Cost:
     """Of two the larger, the smaller, their `and`, `or`, `xor`: n - m comparisons."""
     return Cost(compare=reduced(self.numel, first(out).numel))
-
-
-@formula("prims::amax", "prims::amin", "prims::xor_sum", case=Case({"inp": (3, 4)}, (3,), Cost(compare=3 * (4 - 1))))
-def prims_extreme(inp: TensorSpec, out: TensorSpec) -> Cost:
-    """Of two the larger, the smaller, their `xor`: n - m comparisons."""
-    return Cost(compare=reduced(inp.numel, out.numel))
 
 
 @formula(
@@ -124,7 +112,7 @@ def _powers(x: TensorSpec, p: float, results: int) -> Cost:
     if p in (inf, -inf):
         return absolute + Cost(compare=joins)
     if p == 0:
-        return Cost(compare=n, add=joins)
+        return Cost(compare=3 * n if x.is_complex else n, add=joins)
     if p == 1:
         return absolute + Cost(add=joins)
     return absolute + Cost(special=n, add=joins)
@@ -135,7 +123,8 @@ def vector_norm(x: TensorSpec, p: float, results: int) -> Cost:
 
     p = 2: n squares, n - m additions, m roots (complex: re*re + im*im each). p = 1: n absolute values. p = inf, -inf:
     n absolute values, n - m comparisons. p = 0: n comparisons with zero, counted. Other p: n absolute values, n powers,
-    m roots. A complex absolute value is sqrt(re*re + im*im).
+    m roots. A complex absolute value is sqrt(re*re + im*im), and a
+    complex number is not zero if re or im is not.
     """
     root = 0 if p in (0, 1, inf, -inf) else results
     return _powers(x, p, results) + Cost(special=root)
