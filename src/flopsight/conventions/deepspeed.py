@@ -28,10 +28,13 @@ _RULES = {
     **each(operators.UPSAMPLES, per_output()),
 }
 
+_LSTM = -8 + 4 + 3 + 3  # one addition fewer for each of 8 products; then as in ptflops
+_FAMILIES = {"recurrent": rules.lstm(_LSTM, _LSTM + 8)}
+
 DEEPSPEED = Convention(
     "deepspeed",
     "Two for each multiply-accumulate, biases of convolutions; batch norm 2 an element, other norms 5, activations, "
     "pooling, softmax and upsampling 1.",
     "FLOPs",
-    rules.counting(rules.flops, _convolution_bias, _RULES),
+    rules.counting(rules.flops, _convolution_bias, _RULES, families=_FAMILIES),
 )

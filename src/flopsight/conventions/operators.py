@@ -1,8 +1,6 @@
-"""The operators that conventions tell apart, by the part that their work belongs to."""
+"""The operators that conventions tell apart, by what they do."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 
 def _aten(names: str) -> tuple[str, ...]:
@@ -27,24 +25,9 @@ UPSAMPLES = NEAREST + _aten(
     "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_bilinear2d_aa "
     "_upsample_bicubic2d_aa _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d"
 )
-GRID_SAMPLES = _aten("grid_sampler_2d grid_sampler_3d")
 PRELUS = _aten("prelu _prelu_kernel")
-ACTIVATIONS = PRELUS + _aten(
-    "celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid_forward mish relu relu6 "
-    "rrelu_with_noise selu sigmoid silu softplus softshrink tanh threshold"
-)
 
 NORMS = BATCH_NORMS + LAYER_NORMS + GROUP_NORMS + RMS_NORMS
 POOLS = AVERAGE_POOLS + ADAPTIVE_AVERAGE_POOLS + MAX_POOLS + ADAPTIVE_MAX_POOLS
 
 POOLS_2D = tuple(name for name in POOLS if "pool2d" in name)
-
-PARTS: Mapping[str, str] = {
-    **dict.fromkeys(NORMS, "normalization"),
-    **dict.fromkeys(ACTIVATIONS, "activation"),
-    **dict.fromkeys(SOFTMAXES, "softmax"),
-    **dict.fromkeys(POOLS, "pooling"),
-    **dict.fromkeys(UPSAMPLES + GRID_SAMPLES, "resampling"),
-    "aten::embedding": "embedding",
-}
-"""The part of an operator; where it is not listed, its family is the part."""

@@ -1,4 +1,4 @@
-"""As ptflops 0.7.5 counts, a convention for each of its backends (`ptflops.pytorch_ops`, `ptflops.aten_ops`), and one for
+"""As ptflops 0.7.5 counts, a convention for each backend (`ptflops.pytorch_ops`, `ptflops.aten_ops`), and one for
 the default backend without functions.
 
 The default backend hooks `nn.ReLU` and replaces `F.relu`, which `nn.ReLU` calls: what is written as a module counts
@@ -41,12 +41,15 @@ _RULES = {
     **each(("aten::silu", *operators.SOFTMAXES), per_input()),
 }
 
+_LSTM = 4 + 3 + 3  # four gates add two products, three operations for the cell's state, three for the hidden one
+_FAMILIES = {"attention": _attention, "recurrent": rules.lstm(_LSTM, _LSTM)}
+
 PTFLOPS = Convention(
     "ptflops",
     "Multiply-accumulates and biases; normalization 2 an element (LayerNorm 1), softmax 1, pooling and most "
     "activations 2 (as module and as function). The tool's default backend.",
     "MACs",
-    rules.counting(rules.macs, rules.every_bias, _RULES, families={"attention": _attention}),
+    rules.counting(rules.macs, rules.every_bias, _RULES, families=_FAMILIES),
 )
 
 PTFLOPS_MODULES = Convention(

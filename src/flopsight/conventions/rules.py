@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from flopsight.conventions.operators import PARTS
+from flopsight.conventions import operators
 from flopsight.cost import FLOPS_PER_MAC, Cost, TensorSpec, product
 
 if TYPE_CHECKING:
@@ -35,8 +35,13 @@ def kind(operation: Operation) -> str:
 
 
 def part(operation: Operation) -> str:
-    """The part that the operator's work belongs to, contractions and biases aside."""
-    return PARTS.get(kind(operation)) or _FAMILIES.get(operation.family, operation.family)
+    """The part that the operator's work belongs to, contractions and biases aside: its family.
+
+    Of fused attention that is softmax; of a mean that is a pooling, pooling.
+    """
+    if operation.family == "attention":
+        return "softmax"
+    return "pooling" if kind(operation) in operators.POOLS else operation.family
 
 
 def cost_of(operation: Operation) -> Cost:
@@ -107,6 +112,21 @@ def relu6(operation: Operation) -> int:
     """One for each element of `hardtanh` between 0 and 6, which is what ReLU6 calls; nothing for other bounds."""
     bounds = (operation.arguments.get("min_val"), operation.arguments.get("max_val"))
     return first(operation).numel if bounds == _RELU6 else 0
+
+
+def lstm(per_element: int, per_element_with_bias: int) -> Rule:
+    """Of a fused LSTM, so much for each element of its output, without and with biases; of others, nothing.
+
+    GRU, RNN and the cells reach the dispatcher as matrix products and element-wise operators.
+    """
+
+    def rule(operation: Operation) -> int:
+        if operation.name != "aten::mkldnn_rnn_layer":
+            return 0
+        times = per_element_with_bias if operation.arguments["has_biases"] else per_element
+        return times * operation.outputs[0].numel
+
+    return rule
 
 
 def each(operators: Iterable[str], rule: Rule) -> dict[str, Rule]:

@@ -30,10 +30,13 @@ _RULES = {
     "aten::upsample_bicubic2d": per_output(_BICUBIC),
 }
 
+_GATES = 4  # of an LSTM: each adds two products; then c = f*c + i*g and h = o*tanh(c), 4 together
+_FAMILIES = {"attention": rules.attention_softmax, "recurrent": rules.lstm(_GATES + 4, _GATES + 2 * _GATES + 4)}
+
 THOP = Convention(
     "thop",
     "Multiply-accumulates without biases; normalization 4 an element (2 without weights), softmax, average pooling, "
     "PReLU, upsampling.",
     "MACs",
-    rules.counting(rules.macs, rules.no_bias, _RULES, families={"attention": rules.attention_softmax}),
+    rules.counting(rules.macs, rules.no_bias, _RULES, families=_FAMILIES),
 )

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _POOLS = ("aten::avg_pool2d", "aten::max_pool2d", "aten::max_pool2d_with_indices")
 _RELUS = ("aten::relu", "aten::elu", "aten::leaky_relu", *operators.PRELUS)
-_FAMILIES = ("matmul", "convolution")
 _CHANNEL_PARAMETERS = 2  # of a batch norm: scale and shift, whether it has them or not
 
 
@@ -70,7 +69,7 @@ def _bytes_written(operation: Operation) -> Mapping[str, int]:
 def _moves(operation: Operation, kind: str) -> bool:
     counted = kind in _FLOPS and kind not in operators.UPSAMPLES
     relu6 = kind != "aten::hardtanh" or rules.relu6(operation) > 0
-    return relu6 and (counted or operation.family in _FAMILIES)
+    return relu6 and (counted or rules.cost_of(operation).macs > 0)
 
 
 FLOPS = Convention(
