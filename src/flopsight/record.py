@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PHASES = ("forward", "backward", "recompute", "optimizer")
 """`recompute` is a forward that runs again inside backward, as activation checkpointing does."""
 
+REUSE = ("every", "once")
+"""Which calls of a module count."""
+
 Specs = TensorSpec | tuple["Specs", ...] | None
 """The tensors passed as one argument: one, a list of them, or none."""
 
@@ -245,9 +248,7 @@ class Profile:
         """The profile of one module and all below it. Raises: KeyError with near matches."""
         if path not in self.modules:
             raise KeyError(f"No module {path!r} in {self.model}.{near(path, list(self.modules))}")
-        return Profile(
-            self.model, self.operations, self.scopes, self.calls, self.modules, path, self.notes, self.about
-        )
+        return Profile(self.model, self.operations, self.scopes, self.calls, self.modules, path, self.notes, self.about)
 
     def _holds(self, path: str) -> bool:
         return not self.root or path == self.root or path.startswith(self.root + ".")
@@ -263,16 +264,30 @@ class Profile:
     def _counts(self) -> Counter[tuple[int, int, int]]:
         return Counter(self._calls)
 
-    def tally(self, *, phase: str | None = None) -> Tally:
-        """All operator calls, or those of one phase, counted by kind. Raises: ValueError for an unknown phase."""
-        if phase is not None and phase not in PHASES:
-            raise ValueError(f"No phase {phase!r}; the phases are {', '.join(PHASES)}.{near(phase, list(PHASES))}")
+    def tally(self, *, phase: str | None = None, reuse: str = "every") -> Tally:
+        """All operator calls, or those of one phase, counted by kind.
+
+        reuse: `once` leaves out what a module does when it is called again, as tools do that keep one figure a layer.
+        Raises: ValueError for an unknown phase or reuse.
+        """
+        for name, known in ((phase or PHASES[0], PHASES), (reuse, REUSE)):
+            if name not in known:
+                raise ValueError(f"{name!r} is none of {', '.join(known)}.{near(name, list(known))}")
         wanted = None if phase is None else PHASES.index(phase)
         counts: Counter[Operation] = Counter()
-        for (operation, _, when), times in self._counts.items():
-            if wanted is None or when == wanted:
+        for (operation, scope, when), times in self._counts.items():
+            if (wanted is None or when == wanted) and not (reuse == "once" and self._again[scope]):
                 counts[self.operations[operation]] += times
         return Tally(counts)
+
+    @cached_property
+    def _again(self) -> list[bool]:
+        """By scope, whether it is a later call of its module; of one used without a call, whether its caller's is."""
+        again: list[bool] = []
+        for scope in self.scopes:
+            uncalled = scope.parent >= 0 and not self.modules[scope.path].calls
+            again.append(again[scope.parent] if uncalled else scope.call > 0)
+        return again
 
     @cached_property
     def _all(self) -> Tally:
@@ -303,9 +318,9 @@ class Profile:
         """Operators whose cost is not known, with the kinds of their calls; totals are lower bounds if there are any."""
         return self._all.unknown
 
-    def total(self, convention: str | Convention = "flops", *, phase: str | None = None) -> int:
-        """The count under a convention, of all phases or of one. Raises: ConventionError, ValueError."""
-        return self.tally(phase=phase).total(convention)
+    def total(self, convention: str | Convention = "flops", *, phase: str | None = None, reuse: str = "every") -> int:
+        """The count under a convention, with `phase` and `reuse` as in `tally`. Raises: ConventionError, ValueError."""
+        return self.tally(phase=phase, reuse=reuse).total(convention)
 
     def explain(self, *conventions: str | Convention, phase: str | None = None) -> Explanation:
         """What each convention counts, part by part, and where they part. Raises: ConventionError, ValueError."""
@@ -316,7 +331,9 @@ class Profile:
     @cached_property
     def params(self) -> ParameterCount:
         """Parameter elements, an `int` that also knows `trainable`, `frozen`, `tied`, `buffers` and `nbytes`."""
-        return ParameterCount.of([p for node in self.modules.values() if self._holds(node.path) for p in node.parameters])
+        return ParameterCount.of(
+            [p for node in self.modules.values() if self._holds(node.path) for p in node.parameters]
+        )
 
     def by_operator(self, *, phase: str | None = None) -> dict[str, Tally]:
         """Calls grouped by operator (`aten::convolution`), most work first."""

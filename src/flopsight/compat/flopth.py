@@ -1,4 +1,4 @@
-"""flopth 0.1.6: multiply-accumulates and parameters, as texts or numbers; `python -m flopsight.compat.flopth -m NAME`."""
+"""flopth 0.1.6: multiply-accumulates and parameters, as texts or numbers; `python -m flopsight.compat.flopth`."""
 
 from __future__ import annotations
 
