@@ -43,6 +43,19 @@ class Request:
     real: bool = False
     train: bool = False
 
+    def make(self, factory: Callable[..., Any], **arguments: Any) -> Any:
+        """What `factory` returns for `arguments`, without weights unless `real`; a module is put in the mode asked for.
+
+        Raises: InputError with the constructor's own error.
+        """
+        from flopsight.sources.weightless import build
+
+        try:
+            made = build(factory, arguments, real=self.real)
+        except Exception as error:
+            raise InputError(f"{self.address} could not be built: {type(error).__name__}: {error}") from error
+        return made.train(self.train) if hasattr(made, "train") else made
+
 
 @dataclass(frozen=True)
 class Source:

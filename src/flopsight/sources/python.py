@@ -15,10 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
-
 from flopsight.errors import InputError, near
-from flopsight.sources import Request, Source, Workload, weightless
+from flopsight.sources import Request, Source, Workload
 from flopsight.sources.optional import missing
 
 
@@ -32,9 +30,7 @@ def build(request: Request) -> Workload:
     location, _, name = request.address.rpartition(":") if ":" in request.address else (request.address, "", "")
     module = _from_file(Path(location)) if location.endswith(".py") else _from_package(location)
     found = _attribute(module, name or _only_model(module, location), location)
-    model = found if isinstance(found, nn.Module) else _made(found, request)
-    if isinstance(model, nn.Module):
-        model.train(request.train)
+    model = found.train(request.train) if _is_module(found) else _made(found, request)
     return Workload(model, _no_inputs(model), {}, request.address)
 
 
@@ -94,6 +90,18 @@ def _line(error: BaseException, location: str) -> int | None:
     return found
 
 
+def _is_module(value: Any) -> bool:
+    from torch import nn
+
+    return isinstance(value, nn.Module)
+
+
+def _is_module_class(value: Any) -> bool:
+    from torch import nn
+
+    return inspect.isclass(value) and issubclass(value, nn.Module)
+
+
 def _public(module: ModuleType) -> list[str]:
     return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
 
@@ -103,8 +111,7 @@ def _only_model(module: ModuleType, location: str) -> str:
     models = [
         name
         for name, value in vars(module).items()
-        if isinstance(value, nn.Module)
-        or (inspect.isclass(value) and issubclass(value, nn.Module) and value.__module__ == module.__name__)
+        if _is_module(value) or (_is_module_class(value) and value.__module__ == module.__name__)
     ]
     if len(models) != 1:
         found = f"defines {', '.join(models)}" if models else "defines no torch.nn.Module"
@@ -141,10 +148,7 @@ def _made(found: Callable[..., Any], request: Request) -> Any:
             f"{request.address} needs {', '.join(required)}; give them in parentheses, as in "
             f"'{request.address}({required[0]}=...)'."
         )
-    try:
-        model = weightless.build(found, request.arguments, real=request.real)
-    except Exception as error:
-        raise InputError(f"{request.address} raised {type(error).__name__} when called: {error}") from error
+    model = request.make(found, **request.arguments)
     if not callable(model):
         raise InputError(f"{request.address} returned a {type(model).__name__}, not a model.")
     return model
@@ -152,7 +156,7 @@ def _made(found: Callable[..., Any], request: Request) -> Any:
 
 def _no_inputs(model: Any) -> tuple[Any, ...] | None:
     """No arguments where the model takes none; None where it needs some."""
-    return None if _required(model.forward if isinstance(model, nn.Module) else model) else ()
+    return None if _required(model.forward if _is_module(model) else model) else ()
 
 
 SOURCE = Source(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flopsight.errors import InputError, near
-from flopsight.sources import Request, Source, Workload, weightless
+from flopsight.sources import Request, Source, Workload
 from flopsight.sources.optional import require
 
 _USE = "A model named timm:..."
@@ -20,7 +20,7 @@ def build(request: Request) -> Workload:
     if not timm.is_model(request.address):
         raise InputError(f"timm has no model {request.address!r}.{near(request.address, names())}")
     arguments = {"model_name": request.address, "pretrained": False, **request.arguments}
-    model = weightless.build(timm.create_model, arguments, real=request.real).train(request.train)
+    model = request.make(timm.create_model, **arguments)
     size = tuple(model.default_cfg.get("input_size", (3, 224, 224)))
     if "img_size" in request.arguments:
         image = request.arguments["img_size"]

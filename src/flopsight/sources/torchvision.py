@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from flopsight.errors import InputError, near
-from flopsight.sources import Request, Source, Workload, weightless
+from flopsight.sources import Request, Source, Workload
 from flopsight.sources.optional import require
 
 VIDEO_FRAMES = 16
@@ -37,7 +37,7 @@ def build(request: Request) -> Workload:
     arguments = {**dict.fromkeys(weights), **request.arguments}
     with warnings.catch_warnings():  # of an initialisation that is to change
         warnings.simplefilter("ignore", FutureWarning)
-        model = weightless.build(builder, arguments, real=request.real).train(request.train)
+        model = request.make(builder, **arguments)
     return Workload(model, _inputs(models, request.address, builder, model), {}, request.address)
 
 

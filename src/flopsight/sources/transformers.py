@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flopsight.errors import InputError, near
-from flopsight.sources import Request, Source, Workload, weightless
+from flopsight.sources import Request, Source, Workload
 from flopsight.sources.optional import require
-from flopsight.tracing.inputs import spec
 
 TOKENS = 128
 AUDIO_SAMPLES = 16_000
@@ -34,9 +33,9 @@ def build(request: Request) -> Workload:
     transformers = _transformers()
     transformers.logging.set_verbosity_error()
     config, kind = _configuration(transformers, request)
-    model = weightless.build(kind or transformers.AutoModel.from_config, {"config": config}, real=request.real)
+    model = request.make(kind or transformers.AutoModel.from_config, config=config)
     inputs = _inputs(model)
-    return Workload(model.train(request.train), None if inputs is None else (), inputs or {}, request.address)
+    return Workload(model, None if inputs is None else (), inputs or {}, request.address)
 
 
 def _configuration(transformers: Any, request: Request) -> tuple[Any, Any]:
@@ -107,6 +106,8 @@ def _inputs(model: Any) -> dict[str, Any] | None:
 
 
 def _input(name: str, config: Any) -> Any:
+    from flopsight.tracing.inputs import spec
+
     if name.endswith("input_ids"):
         return spec(1, min(TOKENS, getattr(config, "max_position_embeddings", None) or TOKENS), dtype="int64")
     if name == "pixel_values":

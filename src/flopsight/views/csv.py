@@ -1,0 +1,23 @@
+"""Rows for a spreadsheet: one for each module (unfolded) or operator, whole numbers, no totals."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from flopsight.record import Profile
+from flopsight.views import View, table
+
+
+def render(profile: Profile, **layout: Any) -> str:
+    """The profile as CSV. layout: fields of a `flopsight.views.table.Layout`."""
+    columns, rows = table.flat(profile, **layout)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    return stream.getvalue()
+
+
+VIEW = View("csv", "a row for each module or operator, whole numbers", render)

@@ -1,0 +1,29 @@
+"""Rows as a pandas DataFrame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flopsight.errors import MissingLibraryError
+from flopsight.record import Profile
+from flopsight.views import table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def dataframe(profile: Profile, **layout: Any) -> pd.DataFrame:
+    """One row for each module or operator, whole numbers. layout: fields of a `flopsight.views.table.Layout`.
+
+    Raises: MissingLibraryError.
+    """
+    try:
+        import pandas as pd
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            "A DataFrame needs the library pandas, which is not installed. Install it with: "
+            'pip install "flopsight[dataframe]"'
+        ) from error
+    columns, rows = table.flat(profile, **layout)
+    frame: pd.DataFrame = pd.DataFrame(rows, columns=columns)
+    return frame

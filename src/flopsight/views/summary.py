@@ -1,0 +1,97 @@
+"""What stands below a table: totals in which every number says what it is, what is unknown, what was assumed."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from flopsight import conventions, units
+from flopsight.conventions import Convention
+from flopsight.record import PHASES, Profile
+
+
+class Line(NamedTuple):
+    """A total: its name, its value, and what it means."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{units.exact(number)} {word}{'' if number == 1 else 's'}"
+
+
+def title(profile: Profile) -> str:
+    """The model, the module if it is a part of one, and what it was run on."""
+    given = profile.about.get("inputs") or []
+    shown = ", ".join(
+        ", ".join(f"{name}={value}" for name, value in item.items()) if isinstance(item, dict) else str(item)
+        for item in given
+    )
+    part = f", module {profile.root}" if profile.root else ""
+    return f"{profile.model}{part}" + (f" on {shown}" if shown else "")
+
+
+def totals(profile: Profile, convention: str | Convention | None = None) -> list[Line]:
+    """The totals of a profile."""
+    tally = profile.tally()
+    unknown = tally.unknown
+    low = ">= " if unknown else ""
+    missing = f" ({_plural(len(unknown), 'operator')} unknown)" if unknown else ""
+
+    def line(name: str, number: int, meaning: str) -> Line:
+        return Line(name, f"{low}{units.exact(number)}", meaning + missing)
+
+    lines = [
+        line("MACs", tally.macs, "multiply-accumulates of contractions"),
+        line("FLOPs", tally.flops, "2 x MACs"),
+        line("exact", tally.cost.exact, "every scalar operation of every operator"),
+    ]
+    if tally.effective_macs != tally.macs:
+        lines.insert(
+            1, line("effective", tally.effective_macs, "MACs without those that attention masks make unnecessary")
+        )
+    if convention is not None and (found := conventions.get(convention)).name not in ("macs", "flops", "exact"):
+        lines.insert(
+            0, line(found.name, tally.total(found), f"{found.unit}: {re.split('[.;] ', found.summary.rstrip('.'))[0]}")
+        )
+    lines += _parameters(profile)
+    lines.append(Line("calls", units.exact(tally.calls), "operator calls"))
+    return lines
+
+
+def _parameters(profile: Profile) -> list[Line]:
+    params = profile.params
+    parts = [f"{units.exact(params.trainable)} trainable", f"{units.exact(params.frozen)} frozen"]
+    if params.tied:
+        parts.append(f"{units.exact(params.tied)} more tied to them")
+    lines = [Line("parameters", units.exact(params), f"{', '.join(parts)}; {units.size(params.nbytes)}")]
+    if params.buffers:
+        lines.append(Line("buffers", units.exact(params.buffers), f"elements; {units.size(params.buffer_bytes)}"))
+    return lines
+
+
+def phases(profile: Profile) -> list[list[str]]:
+    """The totals by phase, a heading first; empty if there was only a forward pass."""
+    rows = []
+    for phase in PHASES:
+        tally = profile.tally(phase=phase)
+        if tally.calls:
+            low = ">= " if tally.unknown else ""
+            numbers = (tally.macs, tally.flops, tally.cost.exact)
+            rows.append([phase, *(low + units.exact(number) for number in numbers), units.exact(tally.calls)])
+    if [row[0] for row in rows] in ([], ["forward"]):
+        return []
+    return [["phase", "MACs", "FLOPs", "exact operations", "operator calls"], *rows]
+
+
+def unknown(profile: Profile) -> list[Line]:
+    """The operators whose cost is unknown: calls, and where each was first called."""
+    tally = profile.tally()
+    lines = []
+    for name, kinds in tally.unknown.items():
+        site = next((operation.site for operation in kinds if operation.site), None)
+        calls = _plural(sum(tally.counts[operation] for operation in kinds), "call")
+        lines.append(Line(name, calls, f"first at {site}" if site else "not from a line of yours"))
+    return lines

@@ -1,0 +1,158 @@
+"""The module tree of a profile: containers opened, equal neighbours folded.
+
+A `ModuleList` is never called and does no work, so its modules stand in its place, with its name before theirs.
+Neighbours whose names count up and that are equal in class, parameters, shapes and work become one branch,
+`layers.0-125 (126 x)`, whose numbers are the sums over them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from flopsight.record import ModuleNode, Operation, ParameterCount, ParameterRecord, Profile, Tally, ancestors
+
+
+@dataclass
+class Branch:
+    """A module, or `times` equal ones, with all below.
+
+    label: its name under its parent. calls: how often it was called. counts: operator calls, those below included.
+    own: operator calls of its own code. records: parameters and buffers, those below included.
+    """
+
+    path: str
+    label: str
+    node: ModuleNode
+    counts: Counter[Operation]
+    own: Counter[Operation]
+    records: list[ParameterRecord]
+    children: list[Branch] = field(default_factory=list)
+    times: int = 1
+
+    @property
+    def calls(self) -> int:
+        """Calls of the module, all that are folded together."""
+        return self.node.calls * self.times
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What the module and all below it cost."""
+        return Tally(self.counts)
+
+    @cached_property
+    def params(self) -> ParameterCount:
+        """The parameters of the module and all below it."""
+        return ParameterCount.of(self.records)
+
+    @cached_property
+    def signature(self) -> Any:
+        """Equal for two modules that are alike in everything but their names."""
+        node = self.node
+        return (
+            (node.kind, node.calls, node.inputs, node.outputs, frozenset(self.counts.items())),
+            tuple((record.name, record.spec, record.trainable) for record in node.parameters),
+            tuple((child.label, child.times, child.signature) for child in self.children),
+        )
+
+
+def roots(profile: Profile, *, fold: bool = True) -> list[Branch]:
+    """The tree's top: the root module, or the modules of a run without one. With `fold`, as the module describes."""
+    held = [path for path in profile.modules if path == profile.root or _below(path, profile.root)]
+    tallies = profile.by_module()
+    branches = {path: _branch(profile, path, Counter(tallies[path].counts)) for path in held}
+    top = []
+    for path in held:
+        parent = None if path == profile.root else next((up for up in _above(path) if up in branches), None)
+        if parent is None:
+            top.append(branches[path])
+        else:
+            branches[parent].children.append(branches[path])
+            branches[path].label = path[len(parent) + 1 :] if parent else path
+    for path in sorted(held, key=len, reverse=True):
+        _finish(branches[path])
+    return [_folded(branch) for branch in top] if fold else top
+
+
+def _below(path: str, root: str) -> bool:
+    return not root or path.startswith(root + ".")
+
+
+def _above(path: str) -> list[str]:
+    return list(ancestors(path))[1:]
+
+
+def _branch(profile: Profile, path: str, counts: Counter[Operation]) -> Branch:
+    node = profile.modules[path]
+    return Branch(path, path or profile.model, node, counts, Counter(), list(node.parameters))
+
+
+def _finish(branch: Branch) -> None:
+    """Add up what is below, and find what is the module's own."""
+    branch.own = Counter(branch.counts)
+    for child in branch.children:
+        branch.own.subtract(child.counts)
+        branch.records += child.records
+    branch.own = +branch.own
+
+
+def _folded(branch: Branch) -> Branch:
+    """The same branch with containers opened and equal neighbours made one, all the way down."""
+    children: list[Branch] = []
+    for child in map(_folded, branch.children):
+        if _is_container(child):
+            children += [replace(below, label=f"{child.label}.{below.label}") for below in child.children]
+        elif branch.calls or not branch.path or child.counts:  # what is below a module never called was not called
+            children.append(child)
+    return replace(branch, children=_merged(children))
+
+
+def _is_container(branch: Branch) -> bool:
+    return not (branch.node.calls or branch.node.parameters or branch.own) and any(
+        child.calls or child.counts for child in branch.children
+    )
+
+
+def _merged(children: list[Branch]) -> list[Branch]:
+    runs: list[list[Branch]] = []
+    for child in children:
+        if runs and _follows(runs[-1][-1], child):
+            runs[-1].append(child)
+        else:
+            runs.append([child])
+    return [run[0] if len(run) == 1 else _one(run, _range(run)) for run in runs]
+
+
+def _number(label: str) -> tuple[str, int] | None:
+    """The number a name ends in, and what is before it."""
+    found = re.fullmatch(r"(.*?)(\d+)", label)
+    return (found[1], int(found[2])) if found else None
+
+
+def _follows(first: Branch, second: Branch) -> bool:
+    before, after = _number(first.label), _number(second.label)
+    if before is None or after is None or first.times > 1 or second.times > 1:
+        return False
+    return after == (before[0], before[1] + 1) and first.signature == second.signature
+
+
+def _range(run: list[Branch]) -> str:
+    last = _number(run[-1].label)
+    assert last is not None, "only numbered modules are folded"
+    return f"{run[0].label}-{last[1]} ({len(run)} x)"
+
+
+def _one(run: list[Branch], label: str) -> Branch:
+    """A branch for all of a run of equal ones."""
+    return replace(
+        run[0],
+        label=label,
+        counts=sum((branch.counts for branch in run), Counter()),
+        own=sum((branch.own for branch in run), Counter()),
+        records=[record for branch in run for record in branch.records],
+        children=[_one(list(same), same[0].label) for same in zip(*(branch.children for branch in run), strict=True)],
+        times=sum(branch.times for branch in run),
+    )
