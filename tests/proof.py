@@ -122,6 +122,8 @@ def prove(name: str, proof: Proof, call: Call) -> None:
 
 
 def _compare(got: Any, wanted: Any) -> None:
+    if isinstance(wanted, tuple) and not isinstance(got, tuple):
+        wanted = wanted[0]
     if isinstance(got, tuple):
         for one, other in zip(got, wanted, strict=False):
             if one is not None:
