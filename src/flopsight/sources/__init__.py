@@ -48,7 +48,7 @@ class Request:
 
         Raises: InputError with the constructor's own error.
         """
-        from flopsight.sources.weightless import build
+        from flopsight.sources._weightless import build
 
         try:
             made = build(factory, arguments, real=self.real)
@@ -78,6 +78,8 @@ def sources() -> tuple[Source, ...]:
     """All sources: those with a prefix first, then those that claim an address."""
     found = []
     for module in pkgutil.iter_modules(__path__):
+        if module.name.startswith("_"):
+            continue
         source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
         if isinstance(source, Source):
             found.append(source)
@@ -89,7 +91,7 @@ def resolve(text: str, *, real: bool = False, train: bool = False) -> Workload:
 
     Raises: InputError for an unknown model, with near matches; MissingLibraryError.
     """
-    from flopsight.sources.address import split_arguments
+    from flopsight.sources._address import split_arguments
     from flopsight.sources.torchvision_operators import torchvision_importable
 
     name, arguments = split_arguments(text)

@@ -17,7 +17,7 @@ from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
-from flopsight.sources.optional import missing
+from flopsight.sources._optional import missing
 
 
 def _claims(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
-from flopsight.sources.optional import require
+from flopsight.sources._optional import require
 
 _USE = "A model named timm:..."
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
-from flopsight.sources.optional import require
+from flopsight.sources._optional import require
 
 VIDEO_FRAMES = 16
 PHOTO = (3, 480, 640)

@@ -13,7 +13,7 @@ from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
-from flopsight.sources.optional import require
+from flopsight.sources._optional import require
 
 TOKENS = 128
 AUDIO_SAMPLES = 16_000
