@@ -183,6 +183,7 @@ def _merged(one: dict[str, str], other: dict[str, str]) -> dict[str, str] | None
 
 def _annotated(module: nn.Module, path: str, cells: Cells) -> str:
     """The `repr` of a module with its cells after its own arguments."""
+    kind: str = module._get_name()  # type: ignore[no-untyped-call]
     own = module.extra_repr().splitlines()
     own += [", ".join(f"{column}: {cell}" for column, cell in cells[path].items())] if path in cells else []
     lines = own.copy()
@@ -190,6 +191,6 @@ def _annotated(module: nn.Module, path: str, cells: Cells) -> str:
         below = "None" if child is None else _annotated(child, f"{path}.{name}" if path else name, cells)
         lines.append(f"({name}): " + below.replace("\n", "\n  "))
     if len(lines) == len(own) <= 1:
-        return f"{module._get_name()}({''.join(lines)})"
+        return f"{kind}({''.join(lines)})"
     inside = "\n  ".join(lines)
-    return f"{module._get_name()}(\n  {inside}\n)"
+    return f"{kind}(\n  {inside}\n)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +97,7 @@ def _einsum(given: dict[str, Any]) -> Sequence[Any]:
     return "bmk,bkn->bmn", [given["self"], given["mat2"]], None
 
 
-_ORDERED = {
+_ORDERED: dict[str, Callable[[dict[str, Any]], Iterable[Any]]] = {
     "_convolution": lambda given: (*given.values(), *_CONVOLUTION_FLAGS),
     "linear": _linear,
     "matmul": lambda given: list(given.values())[:2],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 
@@ -97,18 +97,23 @@ def _also(error: ModelError) -> ModelError:
         return error
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> AbstractContextManager[None]:
     """Every module in eval mode for the time of the block, and as it was afterwards. One thread at a time."""
+    return in_mode(model, False)
+
+
+@contextmanager
+def in_mode(model: nn.Module, training: bool | None) -> Iterator[None]:
+    """Every module in training or eval mode (None: as it is) for the time of the block. One thread at a time."""
     with _modes:
-        training = [module for module in model.modules() if module.training]
-        for module in training:
-            module.training = False
+        changed = [module for module in model.modules() if training not in (None, module.training)]
+        for module in changed:
+            module.training = not module.training
         try:
             yield
         finally:
-            for module in training:
-                module.training = True
+            for module in changed:
+                module.training = not module.training
 
 
 @cache

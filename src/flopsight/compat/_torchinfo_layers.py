@@ -1,0 +1,130 @@
+"""The rows of torchinfo's table: one for each call of a module, in the order of the calls, and containers between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from flopsight.cost import product
+
+
+@dataclass(eq=False)
+class LayerInfo:
+    """A row. The names are torchinfo's.
+
+    macs: multiply-adds of operators that ran in this call of the module itself, not in its children.
+    children: the rows below. is_recursive: another row of the same module came before.
+    """
+
+    module: nn.Module
+    path: str
+    var_name: str
+    depth: int
+    class_name: str = ""
+    depth_index: int | None = None
+    executed: bool = False
+    is_recursive: bool = False
+    input_size: list[Any] = field(default_factory=list)
+    output_size: list[Any] = field(default_factory=list)
+    output_bytes: int = 0
+    macs: int = 0
+    children: list[LayerInfo] = field(default_factory=list)
+    num_params: int = 0
+    trainable_params: int = 0
+    param_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.class_name = str(getattr(self.module, "original_name", type(self.module).__name__))
+        for _, parameter, count in parameters(self.module):
+            self.num_params += count
+            self.param_bytes += count * parameter.element_size()
+            self.trainable_params += count if parameter.requires_grad else 0
+
+    def __repr__(self) -> str:
+        return f"{self.class_name}: {self.depth}"
+
+    @property
+    def is_leaf_layer(self) -> bool:
+        """Whether the module has no children."""
+        return not self.module._modules
+
+    @property
+    def kernel_size(self) -> int | list[int] | None:
+        """The module's own, where it has one."""
+        size = getattr(self.module, "kernel_size", None)
+        return list(size) if isinstance(size, Iterable) else size
+
+    @property
+    def groups(self) -> int | None:
+        """The module's own, where it has them."""
+        return getattr(self.module, "groups", None)
+
+    @property
+    def trainable(self) -> str:
+        """Whether the parameters require gradients: True, False, Partial, or -- where there are none."""
+        if not self.num_params:
+            return "--"
+        return {0: "False", self.num_params: "True"}.get(self.trainable_params, "Partial")
+
+    def leftover_params(self) -> int:
+        """Parameters that no row below shows."""
+        below = (child for child in self.children if not child.is_recursive)
+        return self.num_params - sum(c.num_params if c.is_leaf_layer else c.leftover_params() for c in below)
+
+    def own_params(self, reached_max_depth: bool) -> int:
+        """The parameters that this row shows: all of them where no row below is shown."""
+        return self.num_params if reached_max_depth or self.is_leaf_layer else max(self.leftover_params(), 0)
+
+    def own_macs(self, reached_max_depth: bool) -> int:
+        """The multiply-adds that this row shows, as `own_params`."""
+        return self.macs + (sum(child.macs for child in self.children) if reached_max_depth else 0)
+
+    def num_params_to_str(self, reached_max_depth: bool) -> str:
+        """The cell of the parameters' column."""
+        if self.num_params and self.is_recursive:
+            return "(recursive)"
+        shown = self.own_params(reached_max_depth)
+        frozen = not self.trainable_params and (reached_max_depth or self.is_leaf_layer)
+        return "--" if not shown else f"({shown:,})" if frozen else f"{shown:,}"
+
+    def macs_to_str(self, reached_max_depth: bool) -> str:
+        """The cell of the multiply-adds' column."""
+        return f"{self.own_macs(reached_max_depth):,}" if self.own_macs(reached_max_depth) else "--"
+
+
+def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter, int]]:
+    """Names, parameters, and their numbers of elements; of one that a mask prunes, of those that are left."""
+    for name, parameter in module.named_parameters():
+        if is_lazy(parameter):
+            continue
+        owner, _, last = name.rpartition(".")
+        mask = getattr(module.get_submodule(owner), last.removesuffix("_orig") + "_mask", None)
+        if last.endswith("_orig") and isinstance(mask, torch.Tensor) and not mask.is_meta:
+            yield name.removesuffix("_orig"), parameter, int(mask.sum())
+        else:
+            yield name, parameter, parameter.numel()
+
+
+def size_of(value: Any, batch_dim: int | None) -> tuple[list[Any], int]:
+    """The size and bytes that torchinfo writes for inputs or outputs: those of the first tensor, of a dict the last."""
+    sizes, itemsize = _first(list(value.values())[-1:] if isinstance(value, dict) else value)
+    if batch_dim is not None and not isinstance(value, torch.Tensor) and batch_dim < len(sizes):
+        sizes[batch_dim] = 1
+    return sizes, itemsize * product(sizes)
+
+
+def _first(value: Any) -> tuple[list[int], int]:
+    tensor = getattr(value, "tensors", getattr(value, "data", value))
+    if isinstance(tensor, torch.Tensor):
+        return list(tensor.shape), tensor.element_size()
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)) and value:
+        return _first(value[0])
+    shape = getattr(value, "shape", None)
+    return (list(shape), getattr(value, "itemsize", 0)) if isinstance(shape, tuple) else ([], 0)
