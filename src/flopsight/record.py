@@ -20,8 +20,8 @@ from flopsight.errors import near
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flopsight.conventions import Convention
     from flopsight.analysis.explain import Explanation
+    from flopsight.conventions import Convention
 
 PHASES = ("forward", "backward", "recompute", "optimizer")
 """`recompute` is a forward that runs again inside backward, as activation checkpointing does."""
@@ -113,7 +113,7 @@ class ModuleNode:
 
 
 class Scope(NamedTuple):
-    """One call of a module: its path, the index of the calling scope (-1 at the root), and which call it was, from 0."""
+    """One call of a module: its path, the index of the calling scope (-1 at the root), and which call, from 0."""
 
     path: str
     parent: int

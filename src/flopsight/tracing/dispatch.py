@@ -20,7 +20,7 @@ from flopsight.tracing.tensors import UserTensors
 from flopsight.tracing.values import BY_VALUES
 
 FOLDED_ELEMENTS = 1 << 16
-"""Operators on constants are run for real, so that control flow can use them, if they touch at most this many elements."""
+"""Operators on constants that touch at most this many elements are run for real: control flow can use the results."""
 
 CONSTANT, VALUELESS, FAKE = 0, 2, 1  # what the tensors of a call are, as bits
 
@@ -328,7 +328,7 @@ def decomposed(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]
         try:
             with torch.no_grad(), inner:
                 parts(*_fakes(list(args)), **{name: _fakes(value) for name, value in kwargs.items()})
-        except Exception:  # noqa: BLE001, S112 - a decomposition that fails is one we do not have
+        except Exception:
             continue
         costs = [record.cost for record, _, _ in inner.calls]
         if costs and all(cost is not None for cost in costs):
@@ -344,5 +344,7 @@ def _decompositions(func: OpOverload) -> list[Callable[..., Any]]:
     if func in decomposition_table:
         found.append(decomposition_table[func])
     if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeExplicitAutograd"):
-        found.append(lambda *args, **kwargs: func._op_dk(torch._C.DispatchKey.CompositeExplicitAutograd, *args, **kwargs))
+        found.append(
+            lambda *args, **kwargs: func._op_dk(torch._C.DispatchKey.CompositeExplicitAutograd, *args, **kwargs)
+        )
     return found

@@ -24,7 +24,9 @@ class Metadata:
 
     __slots__ = ("device", "dtype", "numel", "shape", "spec", "stride")
 
-    def __init__(self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device
+    ) -> None:
         self.shape = shape
         self.stride = stride
         self.dtype = dtype
@@ -42,7 +44,9 @@ class Metadata:
         """Whether the strides are those of a C array."""
         return self.stride == contiguous(self.shape)
 
-    def like(self, shape: tuple[int, ...], stride: tuple[int, ...] | None = None, dtype: torch.dtype | None = None) -> Metadata:
+    def like(
+        self, shape: tuple[int, ...], stride: tuple[int, ...] | None = None, dtype: torch.dtype | None = None
+    ) -> Metadata:
         """The metadata of another tensor on the same device; contiguous unless strides are given."""
         return metadata(shape, contiguous(shape) if stride is None else stride, dtype or self.dtype, self.device)
 
@@ -72,7 +76,9 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def metadata(shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device = CPU) -> Metadata:
+def metadata(
+    shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device = CPU
+) -> Metadata:
     """The one `Metadata` of these properties; a tensor on the meta device counts as one on the CPU."""
     key = (shape, stride, dtype, device)
     found = _interned.get(key)
@@ -120,8 +126,8 @@ def _stored(tensor: torch.Tensor) -> int | None:
 class Fake(FakeTensor):
     """A tensor with metadata and no storage. Only flopsight's dispatch mode can operate on it."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
-    device = torch.Tensor.device  # type: ignore[assignment]
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+    device = torch.Tensor.device
     metadata: Metadata | None = None
 
     # what PyTorch reads of a FakeTensor made by its own mode
@@ -136,14 +142,16 @@ class Fake(FakeTensor):
     _nested_int_memo = None
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> NoReturn:
         raise NeedsValuesError(
             f"{func} was called on a stand-in tensor after the profile that made it had ended; "
             "a tensor that leaves flopsight.profile has no values."
         )
 
     @property
-    def fake_mode(self) -> Any:
+    def fake_mode(self) -> Any:  # type: ignore[override]
         """PyTorch's own fake-tensor mode, for code that wants to make more tensors like this one."""
         from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -151,7 +159,7 @@ class Fake(FakeTensor):
         self.__dict__["fake_mode"] = mode
         return mode
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"tensor(without values, {metadata_of(self)})"
 
     def __format__(self, _: str) -> str:
@@ -174,7 +182,9 @@ _make = torch.Tensor._make_wrapper_subclass
 
 def make(of: Metadata, *, requires_grad: bool = False) -> Fake:
     """A new fake tensor."""
-    tensor: Fake = _make(Fake, of.shape, strides=of.stride, dtype=of.dtype, device=of.device, requires_grad=requires_grad)
+    tensor: Fake = _make(
+        Fake, of.shape, strides=of.stride, dtype=of.dtype, device=of.device, requires_grad=requires_grad
+    )
     tensor.metadata = of
     return tensor
 

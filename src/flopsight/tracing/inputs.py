@@ -35,7 +35,9 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     found = getattr(torch, str(dtype).removeprefix("torch."), None)
     if not isinstance(found, torch.dtype):
         known = [name for name, value in vars(torch).items() if isinstance(value, torch.dtype)]
-        raise InputError(f"There is no dtype {dtype!r}; write it as in torch, 'float32' or 'int64'.{near(str(dtype), known)}")
+        raise InputError(
+            f"There is no dtype {dtype!r}; write it as in torch, 'float32' or 'int64'.{near(str(dtype), known)}"
+        )
     return found
 
 
@@ -56,8 +58,8 @@ def _sizes(sizes: tuple[Any, ...] | list[Any]) -> tuple[int, ...]:
     names = [size for size in sizes if isinstance(size, str)]
     if names:
         raise InputError(
-            f"The shape {tuple(sizes)!r} names the size {names[0]!r}. Symbolic sizes are not available in this version; "
-            "give an integer for each size."
+            f"The shape {tuple(sizes)!r} names the size {names[0]!r}. Symbolic sizes are not available in this "
+            "version; give an integer for each size."
         )
     wrong = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int) or size < 0]
     if wrong:

@@ -28,8 +28,8 @@ class OperatorInfo:
     """
 
     __slots__ = (
-        "arguments", "composite", "defaults", "dynamic", "func", "in_place_view", "name", "packet", "random", "returned",
-        "view", "writes",
+        "arguments", "composite", "defaults", "dynamic", "func", "in_place_view", "name", "packet", "random",
+        "returned", "view", "writes",
     )  # fmt: skip
 
     def __init__(self, func: OpOverload) -> None:
@@ -45,7 +45,9 @@ class OperatorInfo:
             if argument.alias_info is not None and argument.alias_info.is_write
         ]
         by_alias = {
-            alias: (position, argument.name) for position, argument in written for alias in argument.alias_info.before_set
+            alias: (position, argument.name)
+            for position, argument in written
+            for alias in (argument.alias_info.before_set if argument.alias_info is not None else ())
         }
         self.writes = tuple((position, argument.name) for position, argument in written)
         self.returned = tuple(

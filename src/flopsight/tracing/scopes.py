@@ -5,13 +5,14 @@ from __future__ import annotations
 import linecache
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.optim import optimizer as optim
 from torch.overrides import TorchFunctionMode
 
@@ -38,8 +39,8 @@ class _NoFastPath(TorchFunctionMode):
 class Scopes:
     """The modules of a run, each call of them, and the scope and phase that are current.
 
-    Global module hooks, seen only by the thread that entered, keep `current`. In backward, an operator belongs where
-    the forward operator did that made the autograd node: nodes are numbered in the order they are made.
+    Global module hooks, heeded only in the innermost run of a thread, keep `current`. In backward, an operator
+    belongs where the forward operator did that made the autograd node: nodes are numbered in the order they are made.
 
     owners: by storage, the path of the module that holds the parameter or buffer there, and whether it is a weight.
     """
@@ -58,7 +59,6 @@ class Scopes:
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
         self._inside: list[tuple[int, _NoFastPath | None]] = []
-        self._thread = 0
         self._state = ModuleState() if restore else None
 
     def root(self, kind: str, module: nn.Module | None) -> None:
@@ -84,7 +84,7 @@ class Scopes:
         held: list[ParameterRecord] = []
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
-                if tensor is None or isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+                if tensor is None or isinstance(tensor, UninitializedTensorMixin):
                     continue
                 identity = self._identities.setdefault(id(tensor), len(self._identities))
                 self.owners.setdefault(storage_key(tensor), (path, not buffer and tensor.numel() > 1))
@@ -108,7 +108,7 @@ class Scopes:
         return next(name for name in names if name not in self.nodes)
 
     def _enter(self, module: nn.Module, args: Any) -> None:
-        if threading.get_ident() != self._thread:
+        if not self._is_watching:
             return
         path = self._paths.get(id(module))
         if path is None:
@@ -127,7 +127,7 @@ class Scopes:
 
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
         kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
-        if threading.get_ident() != self._thread or not self._inside:
+        if not self._is_watching or not self._inside:
             return
         node = self.nodes[self.scopes[self.current].path]
         error = sys.exc_info()[1]
@@ -178,16 +178,20 @@ class Scopes:
         return scope
 
     def _step_begins(self, *_: Any) -> None:
-        self.optimizing += threading.get_ident() == self._thread
+        self.optimizing += self._is_watching
 
     def _step_ends(self, *_: Any) -> None:
-        self.optimizing -= threading.get_ident() == self._thread
+        self.optimizing -= self._is_watching
+
+    @property
+    def _is_watching(self) -> bool:
+        """Whether this is the innermost run of the calling thread; PyTorch's global hooks are called for all."""
+        return getattr(_active, "scopes", None) is self
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Follow this thread's module calls and optimizer steps; put the modules back as they were at the end."""
         outer = getattr(_active, "scopes", None)
-        self._thread = threading.get_ident()
         _active.scopes = self
         with ExitStack() as stack:
             hooks = nn.modules.module
@@ -196,9 +200,10 @@ class Scopes:
             stack.callback(setattr, _active, "scopes", outer)
             stack.callback(self._unwind)
             stack.callback(hooks.register_module_forward_pre_hook(self._enter).remove)
-            stack.callback(
-                hooks.register_module_forward_hook(self._leave, with_kwargs=True, always_call=True).remove
-            )
+            leave = hooks.register_module_forward_hook(self._leave, with_kwargs=True, always_call=True)
+            stack.callback(leave.remove)
+            for forgotten in (hooks._global_forward_hooks_always_called, hooks._global_forward_hooks_with_kwargs):
+                stack.callback(forgotten.pop, leave.id, None)  # remove() leaves these entries behind
             stack.callback(optim.register_optimizer_step_pre_hook(self._step_begins).remove)
             stack.callback(optim.register_optimizer_step_post_hook(self._step_ends).remove)
             yield

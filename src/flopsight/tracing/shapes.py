@@ -1,8 +1,9 @@
 """Results of the hottest operators from metadata alone, in place of PyTorch's meta kernels.
 
 A meta kernel written in Python takes 0.1 to 0.8 ms, and the first one imports `torch._dynamo` (a second). A rule here
-takes microseconds. A rule returns None wherever it is not sure, wrong arguments included: the meta kernel then decides
-(or raises what PyTorch raises). Property tests hold each rule against PyTorch's meta kernel.
+takes microseconds. A rule returns None wherever it is not sure; the meta kernel then decides, or raises.
+Where a meta kernel's message is less clear than that of the real kernel, the rule raises the latter (`Mismatch`).
+Property tests hold each rule against PyTorch's real kernels.
 """
 
 from __future__ import annotations
@@ -15,6 +16,12 @@ import torch
 from flopsight.tracing.fake import Metadata, contiguous, metadata
 
 Result = Any  # Metadata, a tuple of them, or None where the rule does not apply
+
+
+class Mismatch(RuntimeError):
+    """Shapes that do not fit, in the words of PyTorch's own kernel."""
+
+
 RULES: dict[str, Callable[..., Result]] = {}
 
 
@@ -34,6 +41,8 @@ def result(operator: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Resu
         return None
     try:
         return rule(*args, **kwargs)
+    except Mismatch as error:
+        raise RuntimeError(*error.args) from None
     except (TypeError, ValueError, IndexError, AttributeError, RuntimeError, ZeroDivisionError):
         return None
 
@@ -117,6 +126,11 @@ def _same(*operands: Any, **_: Any) -> Result:
     return _elementwise(operands, _promoted(operands))
 
 
+def _difference(*operands: Any, **named: Any) -> Result:
+    boolean = any((o.dtype if isinstance(o, Metadata) else _number_dtype(o)) is torch.bool for o in operands)
+    return None if boolean else _same(*operands, **named)
+
+
 def _floating(*operands: Any, **_: Any) -> Result:
     dtype = _promoted(operands)
     return _elementwise(operands, dtype if _category(dtype) >= 2 else torch.get_default_dtype())
@@ -134,7 +148,8 @@ def _unary_floating(self: Metadata, *_: Any, **__: Any) -> Result:
     return _floating(self)
 
 
-RULES |= dict.fromkeys(("aten::add", "aten::sub", "aten::mul", "aten::rsub", "aten::maximum", "aten::minimum"), _same)
+RULES |= dict.fromkeys(("aten::add", "aten::mul", "aten::maximum", "aten::minimum"), _same)
+RULES |= dict.fromkeys(("aten::sub", "aten::rsub"), _difference)
 RULES |= dict.fromkeys(("aten::eq", "aten::ne", "aten::lt", "aten::le", "aten::gt", "aten::ge"), _boolean)
 RULES |= dict.fromkeys(("aten::logical_not", "aten::logical_and", "aten::logical_or", "aten::isnan"), _boolean)
 RULES |= dict.fromkeys(
@@ -157,7 +172,11 @@ def _div(self: Metadata, other: Any, *, rounding_mode: str | None = None) -> Res
 
 @_rule("aten::pow")
 def _pow(self: Any, exponent: Any) -> Result:
-    return _elementwise((self,), self.dtype) if self.dtype.is_floating_point and not isinstance(exponent, Metadata) else None
+    return (
+        _elementwise((self,), self.dtype)
+        if self.dtype.is_floating_point and not isinstance(exponent, Metadata)
+        else None
+    )
 
 
 @_rule("aten::clamp")
@@ -179,12 +198,17 @@ def _native_dropout(input: Metadata, p: float, train: bool | None) -> Result:
 
 @_rule("aten::convolution")
 def _convolution(
-    input: Metadata, weight: Metadata, bias: Metadata | None, stride: list[int], padding: list[int], dilation: list[int],
-    transposed: bool, output_padding: list[int], groups: int,
+    input: Metadata, weight: Metadata, bias: Metadata | None, stride: list[int], padding: list[int],
+    dilation: list[int], transposed: bool, output_padding: list[int], groups: int,
 ) -> Result:  # fmt: skip
     dims = weight.ndim - 2
-    if transposed or input.ndim != weight.ndim or input.dtype != weight.dtype or input.shape[1] != weight.shape[1] * groups:
+    if transposed or input.ndim != weight.ndim or input.dtype != weight.dtype:
         return None
+    if input.shape[1] != weight.shape[1] * groups:
+        raise Mismatch(
+            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(input.shape)} to have "
+            f"{weight.shape[1] * groups} channels, but got {input.shape[1]} channels instead"
+        )
     if weight.shape[0] % groups or (bias is not None and bias.shape != weight.shape[:1]):
         return None
     each = [values * dims if len(values) == 1 else values for values in (stride, padding, dilation)]
@@ -232,7 +256,9 @@ _PLAIN = (torch.float32, torch.float64)
 @_rule("aten::mm")
 def _mm(self: Metadata, mat2: Metadata) -> Result:
     (m, k), (k2, n) = self.shape, mat2.shape
-    return self.like((m, n)) if k == k2 and self.dtype == mat2.dtype else None
+    if k != k2:
+        raise Mismatch(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{n})")
+    return self.like((m, n)) if self.dtype == mat2.dtype else None
 
 
 @_rule("aten::bmm")
@@ -249,9 +275,7 @@ def _addmm(self: Metadata, mat1: Metadata, mat2: Metadata, *, beta: Any = 1, alp
 
 
 @_rule("aten::mean", "aten::sum")
-def _reduction(
-    self: Metadata, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
-) -> Result:
+def _reduction(self: Metadata, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Result:
     if dtype is not None or not self.dtype.is_floating_point or not self.is_contiguous:
         return None
     if not isinstance(dim, list) or not dim:
@@ -300,7 +324,11 @@ def _clone(self: Metadata, *, memory_format: torch.memory_format | None = None) 
 
 @_rule("aten::_to_copy")
 def _to_copy(self: Metadata, *, dtype: torch.dtype | None = None, memory_format: Any = None, **options: Any) -> Result:
-    if memory_format not in (None, torch.preserve_format) or not _dense(self) or options.get("layout") not in (None, torch.strided):
+    if (
+        memory_format not in (None, torch.preserve_format)
+        or not _dense(self)
+        or options.get("layout") not in (None, torch.strided)
+    ):
         return None
     device = options.get("device") or self.device
     return metadata(self.shape, self.stride, dtype or self.dtype, device)
@@ -313,7 +341,9 @@ def _overwrite(self: Metadata, *_: Any, **__: Any) -> Result:
 
 
 def _new(shape: tuple[int, ...], dtype: torch.dtype | None, device: torch.device | None) -> Metadata:
-    return metadata(tuple(shape), contiguous(tuple(shape)), dtype or torch.get_default_dtype(), device or torch.device("cpu"))
+    return metadata(
+        tuple(shape), contiguous(tuple(shape)), dtype or torch.get_default_dtype(), device or torch.device("cpu")
+    )
 
 
 @_rule("aten::empty", "aten::zeros", "aten::ones", "aten::rand", "aten::randn")
@@ -348,5 +378,3 @@ def _max_pool2d(
 @_rule("aten::roll")
 def _roll(self: Metadata, shifts: list[int], dims: list[int] | None = None) -> Result:
     return self if self.is_contiguous and dims and all(-self.ndim <= d < self.ndim for d in dims) else None
-
-

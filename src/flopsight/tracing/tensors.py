@@ -12,6 +12,9 @@ import torch
 from flopsight.tracing.fake import storage_key
 from flopsight.tracing.operators import OperatorInfo
 
+_WRITES_UNSAID = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::miopen_batch_norm"}
+"""Operators that write to running statistics, though their schemas do not say so."""
+
 
 class UserTensors:
     """Tells the user's tensors from those made during the run, and keeps the former as they are.
@@ -31,10 +34,14 @@ class UserTensors:
         numpy = sys.modules.get("numpy")
         self._numpy_random = numpy.random.get_state() if protect and numpy is not None else None
 
-    def keep(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Tensors whose values are to be put back if real execution writes to them."""
-        if self.protect:
-            self._kept |= {key for tensor in tensors if (key := storage_key(tensor)) is not None}
+    def keep(self, tensors: Iterable[torch.Tensor], buffers: Iterable[torch.Tensor]) -> None:
+        """Tensors whose values are to be put back if real execution writes to them.
+
+        Buffers are copied now: batch normalization writes its running statistics without its schema saying so.
+        """
+        self._kept |= {key for tensor in tensors if (key := storage_key(tensor)) is not None}
+        for buffer in buffers:
+            self._before[storage_key(buffer)] = (buffer.detach(), buffer.detach().clone())
 
     def note_made(self, out: Any) -> None:
         """Tensors that the run made: they may be written."""
@@ -58,6 +65,8 @@ class UserTensors:
 
     def may_write(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether every tensor that the operator writes to was made during the run."""
+        if info.packet in _WRITES_UNSAID:
+            return False
         targets = (args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes)
         return all(storage_key(t) in self._made for t in targets if isinstance(t, torch.Tensor))
 

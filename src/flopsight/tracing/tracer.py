@@ -33,8 +33,8 @@ def profile(
     """What it costs to call `model` on `inputs`. Nothing is computed, and the model is left as it was.
 
     model: a module, or any callable that runs PyTorch code.
-    inputs: a tensor, a shape (`(1, 3, 224, 224)`), a `flopsight.spec`, a dict of those (keyword arguments), or a list or
-        tuple of those (positional arguments); other values are passed on as they are. None for a model without any.
+    inputs: a tensor, a shape (`(1, 3, 224, 224)`), a `flopsight.spec`, a dict of those (keyword arguments), or a list
+        or tuple of those (positional arguments); other values are passed on as they are. None for a model without any.
     kwargs: keyword arguments, given in the same ways.
     backward: count the backward pass too, from all outputs (from `loss` alone if the output has one).
     execute: run on real tensors, for models whose control flow depends on values; the count is the same.
@@ -57,7 +57,7 @@ def profile(
     make_tensor = _maker(module, execute=execute)
     args, named = fill(args, make_tensor), fill(named, make_tensor)
     if execute:
-        dispatcher.tensors.keep(_tensors_of(module, args, named))
+        dispatcher.tensors.keep(_tensors_of(module, args, named), module.buffers() if module is not None else ())
     _run(model, args, named, scopes, dispatcher, backward=backward)
     record = _record(name, scopes, dispatcher, about)
     if strict and record.unknown:
@@ -66,7 +66,7 @@ def profile(
 
 
 def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
-    """The callable to run, and the module whose paths are the profile's: a compiled one's original, a method's owner."""
+    """What to run, and the module whose paths are the profile's: a compiled one's original, a method's owner."""
     if isinstance(model, nn.Module):
         original = getattr(model, "_orig_mod", model)
         return original, original
@@ -85,7 +85,9 @@ def _maker(module: nn.Module | None, *, execute: bool) -> Callable[[Any], Any]:
     default = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
     device = next((p.device for p in parameters if not p.is_meta), CPU)
     if execute and any(p.is_meta for p in parameters):
-        raise InputError("The model's parameters are on the meta device and have no values; execute=True needs real ones.")
+        raise InputError(
+            "The model's parameters are on the meta device and have no values; execute=True needs real ones."
+        )
 
     def fake(given: Any) -> Any:
         if isinstance(given, Spec):
@@ -107,7 +109,7 @@ def _maker(module: nn.Module | None, *, execute: bool) -> Callable[[Any], Any]:
 
 
 def _tensors_of(module: nn.Module | None, *given: Any) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = [*module.parameters(), *module.buffers()] if module is not None else []
+    found: list[torch.Tensor] = list(module.parameters()) if module is not None else []
     fill(given, lambda value: found.append(value) if isinstance(value, torch.Tensor) else None)
     return found
 
@@ -136,20 +138,26 @@ def _run(
 
 
 def _backward(output: Any, scopes: Scopes, given: Any) -> None:
-    """The backward pass of the outputs into the parameters (and inputs) that require a gradient, without storing any."""
+    """The backward pass of the outputs; the gradients it leaves are taken away again."""
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     outputs: list[torch.Tensor] = []
     fill(loss if isinstance(loss, torch.Tensor) else _plain(output), lambda value: outputs.append(value))
     outputs = [t for t in outputs if t.requires_grad]
-    leaves = [p for p in scopes.parameters() if p.requires_grad]
-    fill(given, lambda value: leaves.append(value) if value.requires_grad and value.is_leaf else None)
-    if not outputs or not leaves:
+    if not outputs:
         raise InputError(
             "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
             "unfreeze one (requires_grad_()), or leave backward out."
         )
-    seeds = [_seed(t) for t in outputs]
-    torch.autograd.grad(outputs, leaves, grad_outputs=seeds, allow_unused=True)
+    leaves: list[torch.Tensor] = [*scopes.parameters()]
+    fill(given, lambda value: leaves.append(value) if value.is_leaf else None)
+    gradients = [(leaf, leaf.grad) for leaf in leaves]
+    try:
+        for leaf, _ in gradients:
+            leaf.grad = None
+        torch.autograd.backward(outputs, [_seed(t) for t in outputs])
+    finally:
+        for leaf, gradient in gradients:
+            leaf.grad = gradient
 
 
 def _plain(output: Any) -> Any:
@@ -175,7 +183,9 @@ def _model_sentence(error: Exception, scopes: Scopes, args: Any, kwargs: Any) ->
 
 
 def _unknown_sentence(record: Profile) -> str:
-    first = [f"{name} (first called at {kinds[0].site or 'no line of yours'})" for name, kinds in record.unknown.items()]
+    first = [
+        f"{name} (first called at {kinds[0].site or 'no line of yours'})" for name, kinds in record.unknown.items()
+    ]
     return (
         f"The cost of {len(first)} operator{'s' * (len(first) > 1)} is unknown: {'; '.join(first)}. "
         "Give each a rule with flopsight.formula, or leave strict out for a lower bound."

@@ -1,0 +1,176 @@
+"""Each shape rule against what PyTorch's CPU kernel really returns."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+import torch
+
+from flopsight.tracing import shapes
+from flopsight.tracing.fake import Metadata, metadata_of
+
+aten = torch.ops.aten
+F32, F64, BF16, I64, BOOL = torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool
+
+
+def tensor(*shape, dtype=F32, order=None, step=1):
+    """A tensor of ones; `order` permutes its dimensions in memory, `step` leaves gaps."""
+    sizes = [shape[axis] for axis in order] if order else list(shape)
+    if step > 1:
+        sizes[-1] *= step
+    made = torch.ones(sizes, dtype=dtype)
+    if step > 1:
+        made = made[..., ::step]
+    return made.permute([order.index(axis) for axis in range(len(order))]) if order else made
+
+
+POOL = [
+    tensor(2, 3, 4, 5), tensor(2, 3, 4, 5, order=(0, 2, 3, 1)), tensor(2, 3, 4, 5, step=2), tensor(1, 3, 1, 1),
+    tensor(5),     tensor(4, 5), tensor(2, 1, 4, 5), tensor(), tensor(1), tensor(2, 3, 4, 5, dtype=F64),
+    tensor(dtype=F64),
+    tensor(2, 3, 4, 5, dtype=BF16), tensor(2, 3, 4, 5, dtype=I64), tensor(5, dtype=I64), tensor(2, 3, 4, 5, dtype=BOOL),
+    tensor(0, 3), tensor(3), tensor(1, 3), tensor(3, 1), tensor(3, 4, order=(1, 0)), tensor(3, 4), tensor(1, 1, 1, 1),
+    tensor(2, 1, 4, 5, order=(0, 2, 3, 1)), tensor(2, 3, 1, 1, order=(0, 2, 3, 1)), tensor(3, 1, 4, order=(2, 0, 1)),
+]  # fmt: skip
+NUMBERS = [2, 0.5, True]
+
+BINARY = ["add", "sub", "mul", "maximum", "minimum", "eq", "lt", "logical_and", "div"]
+UNARY = [
+    "relu", "neg", "gelu", "silu", "hardswish", "hardsigmoid", "leaky_relu", "elu", "softplus", "mish", "bitwise_not",
+    "exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "sigmoid", "erf", "reciprocal", "logical_not", "isnan",
+    "clone",
+]  # fmt: skip
+
+
+def _meta(value):
+    if isinstance(value, torch.Tensor):
+        return metadata_of(value)
+    return [_meta(item) for item in value] if isinstance(value, list) else value
+
+
+def agrees(operator, args, kwargs=None):
+    """Whether a rule applied; fails if it says other than PyTorch's kernel does."""
+    kwargs = kwargs or {}
+    said = shapes.result(f"aten::{operator}", tuple(map(_meta, args)), kwargs)
+    if said is None:
+        return False
+    done = getattr(aten, operator)(*args, **kwargs)
+    for one, real in zip(*((x,) if isinstance(x, (Metadata, torch.Tensor)) else x for x in (said, done)), strict=True):
+        assert (one.shape, one.dtype) == (tuple(real.shape), real.dtype), (operator, args, kwargs)
+        significant = [i for i, size in enumerate(one.shape) if size != 1 and real.numel()]
+        assert [one.stride[i] for i in significant] == [real.stride(i) for i in significant], (operator, args, kwargs)
+    return True
+
+
+@pytest.mark.parametrize("operator", BINARY)
+def test_binary(operator):
+    applied = 0
+    numbers = [] if operator in ("maximum", "minimum", "logical_and") else NUMBERS
+    for a, b in itertools.product(POOL, POOL + numbers):
+        try:
+            applied += agrees(operator, (a, b))
+        except (RuntimeError, TypeError) as error:
+            raise AssertionError(f"the rule for {operator} holds where PyTorch refuses: {error}") from error
+    assert applied > 100
+
+
+@pytest.mark.parametrize("operator", UNARY)
+def test_unary(operator):
+    floating = operator not in ("relu", "neg", "bitwise_not", "logical_not", "isnan", "clone")
+    pool = [t for t in POOL if t.is_floating_point() or not floating]
+    pool = [t for t in pool if not t.is_floating_point()] if operator == "bitwise_not" else pool
+    pool = [t for t in pool if t.dtype != BOOL] if operator in ("neg", "relu") else pool
+    assert sum(agrees(operator, (t,)) for t in pool) > 1
+
+
+CASES = {
+    "pow": [(t, e) for t in POOL[:8] for e in (2, 0.5, 3)],
+    "clamp": [(t, 0, 1) for t in POOL[:8]] + [(t, 0.0) for t in POOL[:8]],
+    "clamp_min": [(t, 0.5) for t in POOL[:8]],
+    "convolution": [
+        (tensor(2, 4, *sp), tensor(6, 4 // g, *(k,) * len(sp)), bias, [s], [p], [d], False, [0], g)
+        for sp in ((9,), (9, 8), (9, 8, 7))
+        for k, s, p, d, g in ((3, 1, 1, 1, 1), (3, 2, 0, 1, 2), (2, 1, 1, 2, 1), (1, 2, 0, 1, 2))
+        for bias in (None, tensor(6))
+    ],
+    "native_batch_norm": [
+        (tensor(2, 3, 4), w, w, r, r, train, 0.1, 1e-5)
+        for w in (None, tensor(3))
+        for r, train in ((tensor(3), False), (tensor(3), True), (None, True))
+    ],
+    "native_layer_norm": [
+        (tensor(2, 3, 4), n, w, w, 1e-5) for n in ([4], [3, 4]) for w in (None, tensor(*n))
+    ],
+    "mm": [(tensor(2, 3), tensor(3, 4)), (tensor(3, 2, order=(1, 0)), tensor(2, 4)), (tensor(0, 3), tensor(3, 4))],
+    "bmm": [(tensor(2, 3, 4), tensor(2, 4, 5)), (tensor(2, 3, 4, order=(1, 0, 2)), tensor(2, 4, 5))],
+    "addmm": [(bias, tensor(2, 3), tensor(3, 4)) for bias in (tensor(4), tensor(2, 4), tensor())],
+    "mean": [(tensor(2, 3, 4), d, k) for d in ([0], [-1, 1], [0, 1, 2]) for k in (True, False)] + [(tensor(2, 3),)],
+    "sum": [(tensor(2, 3, 4), d, k) for d in ([0], [-1, 1]) for k in (True, False)] + [(tensor(2, 3),)],
+    "_softmax": [(tensor(2, 3, 4), d, False) for d in (0, 1, -1)] + [(tensor(), 0, False)],
+    "_log_softmax": [(tensor(2, 3, 4), d, False) for d in (0, 1, -1)],
+    "embedding": [(tensor(7, 3), torch.zeros(s, dtype=I64)) for s in ((2, 4), (), (5,))],
+    "cat": [([tensor(2, 3), tensor(2, 5)], 1), ([tensor(2, 3), tensor(4, 3)], -2), ([tensor(2, 3)],)],
+    "clone": [(t,) for t in POOL],
+    "max_pool2d_with_indices": [
+        (tensor(2, 3, 9, 8), [k], s, [p]) for k, s, p in ((3, [2], 1), (2, [], 0), (2, [1, 2], 1))
+    ],
+    "roll": [(tensor(2, 3, 4), [1, 2], [1, 2])],
+    "copy_": [(tensor(2, 3), tensor(3)), (tensor(2, 3), tensor(2, 3))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operator", CASES)
+def test_case(operator):
+    assert sum(agrees(operator, args) for args in CASES[operator]) > 0
+
+
+@pytest.mark.parametrize("operator", ["empty", "zeros", "ones"])
+def test_factory(operator):
+    assert agrees(operator, ([2, 3],))
+    assert agrees(operator, ([],), {"dtype": I64})
+
+
+@pytest.mark.parametrize("options", [{}, {"dtype": F64}, {"dtype": BOOL}, {"memory_format": torch.preserve_format}])
+def test_to_copy(options):
+    assert sum(agrees("_to_copy", (t,), options) for t in POOL) > 10
+
+
+def test_dropout():
+    assert agrees("native_dropout", (tensor(2, 3, 4), 0.5, True))
+
+
+@pytest.mark.parametrize(
+    ("operator", "args"),
+    [
+        ("mm", (tensor(2, 3), tensor(4, 5))),
+        ("add", (tensor(2, 3), tensor(4))),
+        ("convolution", (tensor(1, 4, 5), tensor(6, 3, 3), None, [1], [0], [1], False, [0], 1)),
+        ("cat", ([tensor(2, 3), tensor(3, 2)], 0)),
+        ("native_layer_norm", (tensor(2, 3), [4], None, None, 1e-5)),
+    ],
+)
+def test_no_rule_holds_for_what_pytorch_refuses(operator, args):
+    with pytest.raises(RuntimeError) as refused:
+        getattr(aten, operator)(*args)
+    try:
+        assert not agrees(operator, args)
+    except RuntimeError as error:
+        assert str(error) == str(refused.value)
+
+
+def test_every_rule_is_tested():
+    tested = {*BINARY, *UNARY, *CASES, "empty", "zeros", "ones", "_to_copy", "native_dropout"}
+    same_rule = {
+        "rsub", "ne", "le", "gt", "ge", "logical_or", "hardtanh", "bernoulli", "clamp_max", "rand", "randn", "fill_",
+        "zero_",
+    }  # fmt: skip
+    assert {name.partition("::")[2] for name in shapes.RULES} <= tested | same_rule
+
+
+def test_a_permutation_of_two_tensors_is_followed():
+    random.seed(0)
+    for _ in range(200):
+        order = random.sample(range(3), 3)
+        agrees("add", (tensor(2, 1, 4, order=tuple(order)), tensor(2, 1, 4)))
