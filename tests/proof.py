@@ -33,7 +33,9 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Proof:
-    """calls: a strategy of Calls. reference: takes what it asks for by schema name; returns the results, or None."""
+    """calls: a strategy of Calls. reference: takes what it asks for by schema name, and `out_shape`, that of
+    the (first) result; returns the results, or None. alike: whether those are to be compared with the operator's.
+    """
 
     reference: Callable[..., Any]
     calls: st.SearchStrategy[Call]
@@ -113,6 +115,8 @@ def prove(name: str, proof: Proof, call: Call) -> None:
     names = inspect.signature(proof.reference).parameters
     arguments = {n: complete[n] for n in names if n in complete}
     arguments |= {n: _each(scalars, dict(call.given)[n]) for n in names if n in call.given}
+    if "out_shape" in names:
+        arguments["out_shape"] = tuple((wanted[0] if isinstance(wanted, tuple) else wanted).shape)
     with counting() as counts:
         got = proof.reference(**arguments)
     if proof.alike and call.out is None and got is not None:

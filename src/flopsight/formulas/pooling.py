@@ -67,7 +67,7 @@ def avg_pool1d(kernel_size: Sizes, out: TensorSpec) -> Cost:
 
 
 @formula(
-    "aten::avg_pool2d", "quantized::avg_pool2d",
+    "aten::avg_pool2d",
     case=Case({"kernel_size": [2, 3]}, (2, 3, 4), Cost(add=24 * (6 - 1), divide=24)),
 )  # fmt: skip
 def avg_pool2d(kernel_size: Sizes, out: TensorSpec) -> Cost:
