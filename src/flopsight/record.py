@@ -315,7 +315,7 @@ class Profile:
 
     @property
     def unknown(self) -> dict[str, list[Operation]]:
-        """Operators whose cost is not known, with the kinds of their calls; totals are lower bounds if there are any."""
+        """Operators whose cost is not known, with the kinds of their calls: if there are any, totals are lower bounds."""
         return self._all.unknown
 
     def total(self, convention: str | Convention = "flops", *, phase: str | None = None, reuse: str = "every") -> int:

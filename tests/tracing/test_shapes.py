@@ -116,6 +116,16 @@ CASES = {
     "max_pool2d_with_indices": [
         (tensor(2, 3, 9, 8), [k], s, [p]) for k, s, p in ((3, [2], 1), (2, [], 0), (2, [1, 2], 1))
     ],
+    "_grouped_mm": [
+        (tensor(*a, dtype=dtype), tensor(*b, dtype=dtype, order=(*range(len(b) - 2), len(b) - 1, len(b) - 2)), offs)
+        for dtype in (F32, BF16)
+        for a, b, offs in (
+            ((32, 16), (4, 16, 8), torch.tensor([8, 16, 24, 32], dtype=torch.int32)),
+            ((4, 8, 16), (16, 32), torch.tensor([8, 16, 24, 32], dtype=torch.int32)),
+            ((8, 32), (32, 16), torch.tensor([8, 16, 24, 32], dtype=torch.int32)),
+            ((4, 8, 16), (4, 16, 8), None),
+        )
+    ],
     "roll": [(tensor(2, 3, 4), [1, 2], [1, 2])],
     "copy_": [(tensor(2, 3), tensor(3)), (tensor(2, 3), tensor(2, 3))],
 }  # fmt: skip

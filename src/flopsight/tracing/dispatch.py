@@ -217,8 +217,9 @@ class Dispatcher(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """An operator on nothing fake: run it if it is a view or small, and leaves the user's tensors alone."""
-        if info.dynamic or any(t.layout is not torch.strided for t in _flat((args, tuple(kwargs.values())))):
-            if any(t.is_meta for t in _flat((args, tuple(kwargs.values())))):
+        tensors = _flat((args, tuple(kwargs.values())))
+        if info.depends_on_values(args, kwargs) or any(t.layout is not torch.strided for t in tensors):
+            if any(t.is_meta for t in tensors):
                 raise needs_values(info.packet.partition("::")[2])
             with torch._C._DisableTorchDispatch():
                 return self._run(info, args, kwargs)

@@ -15,6 +15,7 @@ from flopsight.formulas.registry import REGISTRY, Formula, bind, load_formulas
 from flopsight.record import Operation, Specs
 from flopsight.tracing.fake import Metadata, dtype_name, metadata_of
 
+_MASKS = (torch.bool, torch.uint8)
 _DYNAMIC = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -62,6 +63,12 @@ class OperatorInfo:
         self.in_place_view = torch.Tag.inplace_view in tags
         self.random = torch.Tag.nondeterministic_seeded in tags
         self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+
+    def depends_on_values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether the shape or value of this call's result depends on the values of its arguments."""
+        if self.packet == "aten::index":  # by a mask, not by positions
+            return any(index is not None and index.dtype in _MASKS for index in args[1])
+        return self.dynamic and not kwargs.get("output_size")
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments by schema name, defaults filled in."""

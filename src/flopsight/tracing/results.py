@@ -19,7 +19,7 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     Raises: NeedsValuesError where a result's shape depends on values, InputError where PyTorch cannot tell it,
     and whatever the operator itself raises for arguments that do not fit.
     """
-    if info.dynamic and not kwargs.get("output_size"):
+    if info.depends_on_values(args, kwargs):
         raise needs_values(info.packet.partition("::")[2].removeprefix("_local_") + "()")
     found = shapes.result(info.packet, args, dict(kwargs))
     if found is not None:

@@ -267,6 +267,20 @@ def _bmm(self: Metadata, mat2: Metadata) -> Result:
     return self.like((b, m, n)) if (b, k) == (b2, k2) and self.dtype == mat2.dtype else None
 
 
+@_rule("aten::_grouped_mm")
+def _grouped_mm(
+    self: Metadata, mat2: Metadata, offs: Metadata | None = None, bias: Any = None, out_dtype: torch.dtype | None = None
+) -> Result:
+    """Groups lie along the rows, the columns or the shared dimension, whichever the two-dimensional operand leaves."""
+    if self.shape[-1] != mat2.shape[-2] or self.dtype != mat2.dtype or bias is not None:
+        return None
+    groups = () if self.ndim != mat2.ndim else self.shape[:1] if self.ndim == 3 else offs.shape if offs else None
+    rows_aligned = mat2.shape[-1] * self.spec.itemsize % 16 == 0
+    if groups is None or not rows_aligned or (offs is None) != (self.ndim == mat2.ndim == 3):
+        return None
+    return self.like((*groups, self.shape[-2], mat2.shape[-1]), dtype=out_dtype)
+
+
 @_rule("aten::addmm")
 def _addmm(self: Metadata, mat1: Metadata, mat2: Metadata, *, beta: Any = 1, alpha: Any = 1) -> Result:
     out = _mm(mat1, mat2)
