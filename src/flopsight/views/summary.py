@@ -29,8 +29,9 @@ def title(profile: Profile) -> str:
         ", ".join(f"{name}={value}" for name, value in item.items()) if isinstance(item, dict) else str(item)
         for item in given
     )
+    address = f" ({profile.about['address']})" if "address" in profile.about else ""
     part = f", module {profile.root}" if profile.root else ""
-    return f"{profile.model}{part}" + (f" on {shown}" if shown else "")
+    return f"{profile.model}{address}{part}" + (f" on {shown}" if shown else "")
 
 
 def totals(profile: Profile, convention: str | Convention | None = None) -> list[Line]:

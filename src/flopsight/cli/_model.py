@@ -1,0 +1,122 @@
+"""Options that say what to measure, and the run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flopsight.errors import InputError
+
+if TYPE_CHECKING:
+    from flopsight.record import Profile
+    from flopsight.sources import Workload
+
+
+class Input(NamedTuple):
+    """A tensor as given: the argument's name (empty for the next positional one), sizes, and dtype if given."""
+
+    name: str
+    sizes: tuple[int, ...]
+    dtype: str | None
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and the options of a run."""
+    parser.add_argument("model", metavar="MODEL", help="torchvision:NAME, timm:NAME, path/to/net.py:NAME, ...")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]SIZES[:DTYPE]",
+        help="a tensor to call the model with, as 1,3,224,224 or ids=1,128:int64; once for each",
+    )
+    parser.add_argument("--kwargs", default="{}", metavar="JSON", help="further arguments of forward, by name")
+    parser.add_argument("--backward", action="store_true", help="count the backward pass too")
+    parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
+    parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
+    parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
+
+
+def run_model(options: argparse.Namespace) -> Profile:
+    """Build the model and profile it. Raises: FlopsightError."""
+    given = [read_input(text) for text in options.input]
+    keywords = read_kwargs(options.kwargs)
+    with _telling(f"Building {options.model}") as tell:
+        from flopsight.sources import resolve
+
+        workload = resolve(options.model, real=options.execute, train=options.train)
+        tell(f"Measuring {workload.name}")
+        from flopsight.tracing.tracer import profile
+
+        args, kwargs = _arguments(workload, given, keywords)
+        record = profile(
+            workload.model,
+            args,
+            kwargs=kwargs,
+            backward=options.backward,
+            execute=options.execute,
+            strict=options.strict,
+        )
+        record.about["address"] = options.model
+        return record
+
+
+def read_input(text: str) -> Input:
+    """What an `--input` says: `"ids=1,128:int64"` is `Input("ids", (1, 128), "int64")`. Raises: InputError."""
+    name, equals, rest = text.rpartition("=")
+    sizes, _, dtype = rest.partition(":")
+    try:
+        shape = tuple(int(size) for size in sizes.replace("x", ",").split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 0 or (equals and not name.isidentifier()):
+        raise InputError(
+            f"--input {text!r} is no shape; write sizes and, if needed, a name and a dtype: ids=1,128:int64"
+        )
+    return Input(name, shape, dtype or None)
+
+
+def read_kwargs(text: str) -> dict[str, Any]:
+    """What `--kwargs` says. Raises: InputError."""
+    try:
+        read = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"--kwargs {text!r} is not JSON: {error}") from error
+    if not isinstance(read, dict):
+        raise InputError(f'--kwargs {text!r} is no JSON object; write arguments by name: {{"use_cache": false}}')
+    return read
+
+
+def _arguments(
+    workload: Workload, given: list[Input], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What to call the model with: what the user gave, over what the source knows."""
+    from flopsight.tracing.inputs import spec
+
+    positional = tuple(spec(item.sizes, dtype=item.dtype) for item in given if not item.name)
+    named = {item.name: spec(item.sizes, dtype=item.dtype) for item in given if item.name}
+    if positional:
+        return positional, {**named, **keywords}
+    if workload.args is None and not named and not keywords:
+        raise InputError(
+            f"{workload.name} needs inputs; give one for each argument of its forward: --input 1,3,224,224, or by name "
+            "and with a dtype: --input ids=1,128:int64"
+        )
+    return workload.args or (), {**workload.kwargs, **named, **keywords}
+
+
+@contextmanager
+def _telling(first: str) -> Iterator[Any]:
+    """A line on the terminal that says what is going on, where a person watches."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(first)) as status:
+        yield lambda text: status.update(escape(text))

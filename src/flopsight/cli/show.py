@@ -1,0 +1,31 @@
+"""`flopsight show FILE`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flopsight.cli import Command, _output
+from flopsight.errors import InputError, near
+from flopsight.saving import load
+
+
+class Show(Command):
+    """Show a profile saved with --json or profile.save(path); needs no PyTorch."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare options and arguments."""
+        parser.add_argument("file", metavar="FILE", help="the saved profile")
+        _output.add_output(parser)
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Load and show."""
+        _output.check(options)
+        path = Path(options.file)
+        try:
+            profile = load(path)
+        except OSError as error:
+            beside = [str(other) for other in path.parent.glob("*.json*")] if path.parent.is_dir() else []
+            raise InputError(f"{path} cannot be read: {error.strerror}.{near(str(path), beside)}") from error
+        _output.show(profile, options)
+        return 0
