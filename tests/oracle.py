@@ -40,7 +40,7 @@ def value(x: Any) -> Any:
 
 def _operation(kind: str, compute: Callable[..., Any]) -> Callable[..., Scalar]:
     def method(self: Scalar, other: Any) -> Scalar:
-        if isinstance(other, np.ndarray):
+        if isinstance(other, (np.ndarray, Complex)):
             return NotImplemented
         _count(kind)
         return Scalar(compute(self.value, value(other)))
@@ -65,6 +65,7 @@ class Scalar:
     __rmul__ = _operation("multiply", lambda a, b: b * a)
     __truediv__ = _operation("divide", lambda a, b: a / b if b else 0.0)
     __rtruediv__ = _operation("divide", lambda a, b: b / a if a else 0.0)
+    __mod__ = _operation("divide", lambda a, b: a % b if b else 0.0)
     __lt__ = _operation("compare", lambda a, b: a < b)
     __le__ = _operation("compare", lambda a, b: a <= b)
     __gt__ = _operation("compare", lambda a, b: a > b)
@@ -157,3 +158,74 @@ def total(items: Any) -> Scalar:
 def dot(left: Any, right: Any) -> Scalar:
     """The dot product of two sequences of Scalars."""
     return total([a * b for a, b in zip(left, right, strict=True)])
+
+
+def decide(function: Callable[..., Any], *arguments: Any) -> Scalar:
+    """One decision about numbers, counted as a comparison: `decide(math.floor, x)`."""
+    _count("compare")
+    return Scalar(function(*map(value, arguments)))
+
+
+class Complex:
+    """A complex number of two Scalars; what is done to it counts as real operations on its parts."""
+
+    __slots__ = ("im", "re")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, re: Any, im: Any):
+        self.re, self.im = re, im
+
+    def __add__(self, other: Any) -> Complex:
+        if isinstance(other, Complex):
+            return Complex(self.re + other.re, self.im + other.im)
+        return Complex(self.re + other, self.im)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Complex:
+        return Complex(-self.re, -self.im)
+
+    def __sub__(self, other: Any) -> Complex:
+        if isinstance(other, Complex):
+            return Complex(self.re - other.re, self.im - other.im)
+        return Complex(self.re - other, self.im)
+
+    def __rsub__(self, other: Any) -> Complex:
+        return Complex(other - self.re, -self.im)
+
+    def __mul__(self, other: Any) -> Complex:
+        if isinstance(other, Complex):
+            return Complex(self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re)
+        return Complex(self.re * other, self.im * other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Complex:
+        if not isinstance(other, Complex):
+            return Complex(self.re / other, self.im / other)
+        square = other.re * other.re + other.im * other.im
+        return Complex(
+            (self.re * other.re + self.im * other.im) / square, (self.im * other.re - self.re * other.im) / square
+        )
+
+    def inverse(self) -> Complex:
+        """1 / self."""
+        square = self.re * self.re + self.im * self.im
+        return Complex(self.re / square, -self.im / square)
+
+    def __rtruediv__(self, other: Any) -> Complex:
+        square = self.re * self.re + self.im * self.im
+        return Complex(other * self.re / square, -(other * self.im) / square)
+
+    def __eq__(self, other: Any) -> Scalar:  # type: ignore[override]
+        return decide(lambda a, b: a and b, *(a == b for a, b in self._parts(other)))
+
+    def __ne__(self, other: Any) -> Scalar:  # type: ignore[override]
+        return decide(lambda a, b: a or b, *(a != b for a, b in self._parts(other)))
+
+    def _parts(self, other: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        re, im = (other.re, other.im) if isinstance(other, Complex) else (other, 0.0)
+        return (self.re, re), (self.im, im)
+
+    def __repr__(self) -> str:
+        return f"Complex({self.re}, {self.im})"

@@ -24,7 +24,7 @@ elementwise(
     FAMILY,
     {
         "g if x > limit else 0": "threshold_backward",
-        "s = sigmoid(x); g * conj(s * (1 + x * (1 - s)))": "silu_backward",
+        "s = sigmoid(x); g * (s * (1 + x * (1 - s)))": "silu_backward",
         "t = tanh(log1p(exp(x))); g * (t + x * sigmoid(x) * (1 - t * t))": "mish_backward",
         "g if x > 0 else slope * g": "leaky_relu_backward",
         "g if low < x < high else 0": "hardtanh_backward",

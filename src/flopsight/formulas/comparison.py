@@ -76,7 +76,7 @@ def clamp(self: TensorSpec, out: TensorSpec, min: Any = None, max: Any = None) -
     family=FAMILY,
     case=Case({"self": (3, 4), "decimals": 2}, (3, 4), Cost(compare=12, multiply=12, divide=12)),
 )
-def round(self: TensorSpec, out: TensorSpec, decimals: int = 0) -> Cost:
+def rounded(self: TensorSpec, out: TensorSpec, decimals: int = 0) -> Cost:
     """To a whole number; to decimals d other than 0, c = 10 ** d; round(c * x) / c"""
     return each("round(c * x) / c" if decimals else "round(x)", out, x=self)
 

@@ -85,7 +85,7 @@ elementwise(
     FAMILY,
     {
         "p = pi * x; 1 if x == 0 else sin(p) / p": "sinc",
-        "-x * log(x) if x > 0 else (0 if x == 0 else -infinity)": "special_entr",
+        "0 if x == 0 else (-x * log(x) if x > 0 else lowest)": "special_entr",
         "0 if x == 0 else x * log(y)": "xlogy",
         "0 if x == 0 else x * log1p(y)": "special_xlog1py",
         "m = max(x, y); m + log1p(exp(min(x, y) - m))": "logaddexp",

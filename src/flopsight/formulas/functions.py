@@ -10,7 +10,7 @@ _SPECIAL = """
     hermite_h hermite_he i0 i0e i1 i1e igamma igammac k0 k0e k1 k1e laguerre_l lcm legendre_p lgamma log log10 log1p
     log2 log_ndtr ndtri nextafter polygamma pow rsqrt sin sinh spherical_j0 sqrt tan tanh zeta
     """
-_COMPARE = "abs ceil copysign floor isfinite isinf isnan max min round sign signbit trunc"
+_COMPARE = "abs angle ceil copysign floor isfinite isinf isnan max min round sign signbit trunc"
 _FREE = "conj"
 
 REAL = {

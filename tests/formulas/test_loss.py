@@ -1,0 +1,13 @@
+"""Losses and their gradients, against their references."""
+
+from __future__ import annotations
+
+from formulas import references_ctc, references_loss
+from formulas.proof import proven, without_proof
+
+PROOFS = [*references_loss.PROOFS, *references_ctc.PROOFS]
+test_counts_and_values = proven(PROOFS)
+
+
+def test_every_formula_has_a_reference() -> None:
+    assert without_proof("loss", PROOFS) == set()

@@ -1,0 +1,12 @@
+"""Fused optimizer steps, against their references."""
+
+from __future__ import annotations
+
+from formulas import references_optimizer
+from formulas.proof import proven, without_proof
+
+test_counts_and_values = proven(references_optimizer.PROOFS, examples=25)
+
+
+def test_every_formula_has_a_reference() -> None:
+    assert without_proof("optimizer", references_optimizer.PROOFS) == set()
