@@ -263,7 +263,9 @@ def groups(draw: Any) -> Any:
             "group": g,
             "output_mask": mask,
         },
-        out=None if all(mask) else (x, x, x),  # the CPU kernel fails where a gradient is not wanted
+        out=None
+        if all(mask) and weight is not None
+        else (x, x, x),  # the CPU kernel fails where a gradient is not wanted
     )
 
 
