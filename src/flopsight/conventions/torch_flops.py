@@ -49,7 +49,7 @@ _RULES = {
         operators.ADAPTIVE_MAX_POOLS, lambda operation: (_adaptive_window(operation) - 1) * operation.outputs[0].numel
     ),
     **each(operators.SOFTMAXES, rules.softmax),
-    **each(_ELEMENTWISE, per_output()),
+    **each(_ELEMENTWISE + operators.UPSAMPLES, per_output()),
 }
 
 TORCH_FLOPS = Convention(
