@@ -18,7 +18,8 @@ class LayerInfo:
     """A row. The names are torchinfo's.
 
     macs: multiply-adds of operators that ran in this call of the module itself, not in its children.
-    children: the rows below. is_recursive: another row of the same module came before.
+    children: the rows below. is_recursive: another row of the same module came before. is_lazy: it had parameters
+    without a shape before its call.
     """
 
     module: nn.Module
@@ -29,6 +30,7 @@ class LayerInfo:
     depth_index: int | None = None
     executed: bool = False
     is_recursive: bool = False
+    is_lazy: bool = False
     input_size: list[Any] = field(default_factory=list)
     output_size: list[Any] = field(default_factory=list)
     output_bytes: int = 0
@@ -40,6 +42,11 @@ class LayerInfo:
 
     def __post_init__(self) -> None:
         self.class_name = str(getattr(self.module, "original_name", type(self.module).__name__))
+        self.is_lazy = any(map(is_lazy, self.module.parameters()))
+
+    def count_parameters(self) -> None:
+        """Take the figures of the module's parameters as they are now: a lazy one has none until it is called."""
+        self.num_params = self.trainable_params = self.param_bytes = 0
         for _, parameter, count in parameters(self.module):
             self.num_params += count
             self.param_bytes += count * parameter.element_size()
@@ -51,7 +58,7 @@ class LayerInfo:
     @property
     def is_leaf_layer(self) -> bool:
         """Whether the module has no children."""
-        return not self.module._modules
+        return not any(True for _ in self.module.children())
 
     @property
     def kernel_size(self) -> int | list[int] | None:
@@ -99,15 +106,13 @@ class LayerInfo:
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter, int]]:
     """Names, parameters, and their numbers of elements; of one that a mask prunes, of those that are left."""
+    masks = {name: mask for name, mask in module.named_buffers() if name.endswith("_mask") and not mask.is_meta}
     for name, parameter in module.named_parameters():
         if is_lazy(parameter):
             continue
-        owner, _, last = name.rpartition(".")
-        mask = getattr(module.get_submodule(owner), last.removesuffix("_orig") + "_mask", None)
-        if last.endswith("_orig") and isinstance(mask, torch.Tensor) and not mask.is_meta:
-            yield name.removesuffix("_orig"), parameter, int(mask.sum())
-        else:
-            yield name, parameter, parameter.numel()
+        pruned = name.removesuffix("_orig")
+        mask = masks.get(f"{pruned}_mask") if pruned != name else None
+        yield (name, parameter, parameter.numel()) if mask is None else (pruned, parameter, int(mask.sum()))
 
 
 def size_of(value: Any, batch_dim: int | None) -> tuple[list[Any], int]:

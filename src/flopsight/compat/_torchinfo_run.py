@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 from flopsight import conventions
@@ -31,11 +32,13 @@ def all_rows(model: nn.Module) -> list[LayerInfo]:
 
 
 def finished(rows: list[LayerInfo]) -> list[LayerInfo]:
-    """Number the rows within their depth, tell those of modules seen before, and give each the rows below it."""
+    """Number the rows within their depth, tell those of modules seen before, and give each its figures."""
     seen: set[int] = set()
     numbers: dict[int, int] = {}
     around: list[LayerInfo] = []
     for row in rows:
+        if not (row.is_lazy and row.executed):
+            row.count_parameters()
         row.is_recursive = id(row.module) in seen
         seen.add(id(row.module))
         row.depth_index = numbers[row.depth] = numbers.get(row.depth, 0) + 1
@@ -70,6 +73,8 @@ def _watching(model: nn.Module, batch_dim: int | None) -> Iterator[list[LayerInf
         row = next((row for row in reversed(called) if row.module is module and not row.executed), None)
         if row is not None and threading.get_ident() == thread:
             row.executed = True
+            if row.is_lazy:
+                row.count_parameters()
             row.input_size, _ = size_of(inputs, batch_dim)
             row.output_size, row.output_bytes = size_of(output, batch_dim)
 
@@ -104,6 +109,7 @@ def _count(called: list[LayerInfo], profile: Profile) -> None:
 
 def _with_containers(called: list[LayerInfo], model: nn.Module) -> list[LayerInfo]:
     """With a row for each module around a called one that was not called itself, such as an `nn.ModuleList`."""
+    modules = dict(model.named_modules(remove_duplicate=False))
     rows: list[LayerInfo] = []
     current: list[str] = []
     for row in called:
@@ -111,8 +117,11 @@ def _with_containers(called: list[LayerInfo], model: nn.Module) -> list[LayerInf
         around = [".".join(parts[:depth]) for depth in range(1, row.depth)]
         for depth, path in enumerate(around):
             if current[depth : depth + 1] != [path]:
-                rows.append(_row(model, path, model.get_submodule(path)))
+                rows.append(_row(model, path, modules[path]))
                 current = [*around[:depth], path]
         rows.append(row)
+        if isinstance(row.module, torch.jit.ScriptModule):  # its modules are called where no hook sees it
+            below = f"{row.path}." if row.path else ""
+            rows += [_row(model, below + name, module) for name, module in row.module.named_modules() if name]
         current = [*around, row.path] if row.depth else []
     return rows

@@ -72,7 +72,9 @@ def summary(
         args, named, size = _inputs(input_data, input_size, batch_dim, dtypes)
         with in_mode(model, {"train": True, "eval": False, "same": None}[how.value]):
             layers, profile = run_rows(model, args, named | kwargs, batch_dim)
-        results = ModelStatistics(layers, size, _input_bytes(profile), formatting, profile.total("torchinfo"))
+        results = ModelStatistics(
+            layers, size, _input_bytes(profile, input_data, len(args)), formatting, profile.total("torchinfo")
+        )
     else:
         results = ModelStatistics(all_rows(model), [], 0, formatting)
     if level > Verbosity.QUIET:
@@ -109,7 +111,7 @@ def _inputs(
 ) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
     """Positional and keyword arguments, and the sizes of the input as torchinfo reports them."""
     if data is not None:
-        sizes = tree_map(lambda leaf: leaf.size() if isinstance(leaf, torch.Tensor) else leaf, data)
+        sizes = tree_map(lambda leaf: torch.Size(leaf.shape) if hasattr(leaf, "shape") else leaf, data)
         if isinstance(data, Mapping):
             return (), dict(data), sizes
         return (tuple(data) if isinstance(data, (list, tuple)) else (data,)), {}, sizes
@@ -140,5 +142,7 @@ def _sizes(size: Any) -> list[Any]:
     return list(size) if isinstance(size[0], (list, tuple)) else [tuple(size)]
 
 
-def _input_bytes(profile: Profile) -> int:
-    return sum(spec.nbytes for spec in profile.modules[""].inputs)
+def _input_bytes(profile: Profile, data: Any, shapes: int) -> int:
+    if data is not None:
+        return sum(getattr(leaf, "nbytes", 0) for leaf in tree_leaves(data))
+    return sum(spec.nbytes for spec in profile.modules[""].inputs[:shapes])
