@@ -7,14 +7,9 @@ from typing import TypeAlias
 from flopsight.cost import ZERO, Cost, TensorSpec, contraction, product
 from flopsight.formulas.parts import ACTIVATIONS, GELU, RELU, added, gathered, multiplied, products, scaled, summed
 from flopsight.formulas.registry import Case, formula
+from flopsight.formulas.sparse import blend, matrix_product
 
 Scalar: TypeAlias = complex  # beta and alpha: int, float or complex
-
-
-def _blended(self: TensorSpec, out: TensorSpec, length: int, beta: Scalar, alpha: Scalar) -> Cost:
-    """beta*self + alpha*(a product): self is a bias unless beta is 0; factors other than 1 are multiplications more."""
-    plain = products(out, outputs=out.numel, length=length, bias=beta != 0)
-    return plain + scaled(out, alpha, out.numel) + (scaled(out, beta, self.numel) if beta != 0 else ZERO)
 
 
 @formula(
@@ -23,9 +18,8 @@ def _blended(self: TensorSpec, out: TensorSpec, length: int, beta: Scalar, alpha
     case=Case({"self": (4, 5), "mat2": (5, 6)}, (4, 6), Cost(macs=4 * 6 * 5, results=4 * 6)),
 )
 def mm(self: TensorSpec, mat2: TensorSpec) -> Cost:
-    """M*N results, each a dot product of length K."""
-    M, K = self.shape
-    return products(self, outputs=M * mat2.shape[-1], length=K)
+    """M*N results, each a dot product of length K; only the stored elements of a sparse matrix count."""
+    return matrix_product(self, mat2)
 
 
 @formula(
@@ -34,8 +28,7 @@ def mm(self: TensorSpec, mat2: TensorSpec) -> Cost:
 )
 def bmm(self: TensorSpec, mat2: TensorSpec) -> Cost:
     """B*M*N results, each a dot product of length K."""
-    B, M, K = self.shape
-    return products(self, outputs=B * M * mat2.shape[-1], length=K)
+    return matrix_product(self, mat2)
 
 
 @formula(
@@ -44,12 +37,14 @@ def bmm(self: TensorSpec, mat2: TensorSpec) -> Cost:
         {"self": (6,), "mat1": (4, 5), "mat2": (5, 6)}, (4, 6), Cost(macs=4 * 6 * 5, results=4 * 6, biases=4 * 6)
     ),
 )
-def addmm(self: TensorSpec, mat1: TensorSpec, out: TensorSpec, beta: Scalar = 1, alpha: Scalar = 1) -> Cost:
+def addmm(
+    self: TensorSpec, mat1: TensorSpec, mat2: TensorSpec, out: TensorSpec, beta: Scalar = 1, alpha: Scalar = 1
+) -> Cost:
     """beta*self + alpha*(mat1 @ mat2): M*N dot products of length K, and a bias unless beta is 0.
 
     beta scales the elements of self as they are given, before they are repeated.
     """
-    return _blended(self, out, mat1.shape[-1], beta, alpha)
+    return matrix_product(mat1, mat2) + blend(self, out, beta, alpha)
 
 
 @formula(
@@ -61,13 +56,14 @@ def addmm(self: TensorSpec, mat1: TensorSpec, out: TensorSpec, beta: Scalar = 1,
 def addmm_activation(
     self: TensorSpec,
     mat1: TensorSpec,
+    mat2: TensorSpec,
     out: TensorSpec,
     beta: Scalar = 1,
     alpha: Scalar = 1,
     use_gelu: bool = False,
 ) -> Cost:
     """`addmm`, then relu, or gelu (with erf) if use_gelu, of each result."""
-    return _blended(self, out, mat1.shape[-1], beta, alpha) + (GELU if use_gelu else RELU) * out.numel
+    return addmm(self, mat1, mat2, out, beta, alpha) + (GELU if use_gelu else RELU) * out.numel
 
 
 @formula(
@@ -78,9 +74,11 @@ def addmm_activation(
         Cost(macs=3 * 4 * 6 * 5, results=3 * 4 * 6, biases=3 * 4 * 6),
     ),
 )
-def baddbmm(self: TensorSpec, batch1: TensorSpec, out: TensorSpec, beta: Scalar = 1, alpha: Scalar = 1) -> Cost:
+def baddbmm(
+    self: TensorSpec, batch1: TensorSpec, batch2: TensorSpec, out: TensorSpec, beta: Scalar = 1, alpha: Scalar = 1
+) -> Cost:
     """beta*self + alpha*(batch1 @ batch2): B*M*N dot products of length K, and a bias unless beta is 0."""
-    return _blended(self, out, batch1.shape[-1], beta, alpha)
+    return matrix_product(batch1, batch2) + blend(self, out, beta, alpha)
 
 
 @formula(
@@ -92,23 +90,24 @@ def baddbmm(self: TensorSpec, batch1: TensorSpec, out: TensorSpec, beta: Scalar 
 def addbmm(self: TensorSpec, batch1: TensorSpec, out: TensorSpec, beta: Scalar = 1, alpha: Scalar = 1) -> Cost:
     """beta*self + alpha*sum(batch1 @ batch2): M*N dot products of length B*K, and a bias unless beta is 0."""
     B, _, K = batch1.shape
-    return _blended(self, out, B * K, beta, alpha)
+    return products(out, outputs=out.numel, length=B * K) + blend(self, out, beta, alpha)
 
 
 @formula("aten::mv", case=Case({"self": (4, 5), "vec": (5,)}, (4,), Cost(macs=4 * 5, results=4)))
-def mv(self: TensorSpec) -> Cost:
-    """M dot products of length K."""
-    M, K = self.shape
-    return products(self, outputs=M, length=K)
+def mv(self: TensorSpec, vec: TensorSpec) -> Cost:
+    """M dot products of length K; only the stored elements of a sparse matrix count."""
+    return matrix_product(self, vec)
 
 
 @formula(
     "aten::addmv",
     case=Case({"self": (4,), "mat": (4, 5), "vec": (5,)}, (4,), Cost(macs=4 * 5, results=4, biases=4)),
 )
-def addmv(self: TensorSpec, mat: TensorSpec, out: TensorSpec, beta: Scalar = 1, alpha: Scalar = 1) -> Cost:
+def addmv(
+    self: TensorSpec, mat: TensorSpec, vec: TensorSpec, out: TensorSpec, beta: Scalar = 1, alpha: Scalar = 1
+) -> Cost:
     """beta*self + alpha*(mat @ vec): M dot products of length K, and a bias unless beta is 0."""
-    return _blended(self, out, mat.shape[-1], beta, alpha)
+    return matrix_product(mat, vec) + blend(self, out, beta, alpha)
 
 
 @formula("aten::dot", "aten::vdot", case=Case({"self": (5,)}, (), Cost(macs=5, results=1)))
