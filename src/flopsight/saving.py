@@ -14,6 +14,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,6 @@ def load(path: str | os.PathLike[str]) -> Profile:
     raw = path.read_bytes()
     try:
         data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise ProfileFormatError(f"{path} is no saved profile: {error}. Save one with profile.save(path).") from error
     return from_dict(data)

@@ -1,7 +1,7 @@
 """The command line: one file a subcommand, discovered here; `flopsight MODEL` is `flopsight profile MODEL`.
 
 Exit codes: 0; 1 if a check fails (`--strict`); 2 if what was given cannot be used, with one sentence that says why;
-130 after Ctrl-C.
+70 for a fault in flopsight; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import NoReturn
 from flopsight.errors import FlopsightError, UnknownOperatorError
 
 DEFAULT = "profile"
+TRACEBACK = "FLOPSIGHT_TRACEBACK"
 
 
 class Command:
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given)
     except UnknownOperatorError as error:
-        return _failed(str(error), 1)
+        return _failed(_sentence(error), 1)
     except (FlopsightError, MemoryError) as error:
         return _failed(_sentence(error), 2)
     except SystemExit as done:  # argparse: help was printed, or an argument is wrong
@@ -69,6 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if TRACEBACK in os.environ:
+            raise
+        wish = f"Set {TRACEBACK}=1 to see where, and please report it."
+        return _failed(f"This is a fault in flopsight: {type(error).__name__}: {error}. {wish}", 70)
 
 
 def _run(given: list[str]) -> int:
@@ -113,11 +119,11 @@ def _failed(sentence: str, code: int) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    """The error's own, or, where memory ran out, what to do about it."""
+    """The error's own, with this command line's options; or, where memory ran out, what to do about it."""
     cause: BaseException | None = error
     while cause is not None:
         text = str(cause).lower()
         if isinstance(cause, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
             return "The model does not fit into memory. Leave --execute out: then no weights are allocated."
         cause = cause.__cause__
-    return str(error)
+    return str(error).replace("execute=True", "--execute").replace("backward=True", "--backward")
