@@ -6,6 +6,7 @@ block, `$ flopsight ...` runs, and lines below it are what it prints. `...` stan
 
 from __future__ import annotations
 
+import argparse
 import doctest
 import re
 import shlex
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from flopsight import cli
 from flopsight.sources.torchvision_operators import torchvision_importable
 
 ROOT = Path(__file__).parents[1]
@@ -80,12 +82,10 @@ def test_examples_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def run(command: list[str], shown: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from flopsight.cli import main
-
     if command[0] != "flopsight":
         return
     with pytest.raises(SystemExit) as done:
-        raise SystemExit(main(command[1:]))
+        raise SystemExit(cli.main(command[1:]))
     printed = capsys.readouterr()
     expected = 2 if shown.startswith("flopsight: ") else 0
     assert (done.value.code or 0) == expected, f"{command}: {printed.err}"
@@ -98,6 +98,21 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in ANCHOR.findall(page.read_text()):
         if "://" not in target and not target.startswith("#"):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
+
+
+def options(name: str) -> set[str]:
+    """The subcommand's own long options."""
+    parser = argparse.ArgumentParser(add_help=False)
+    cli.command(name).add_arguments(parser)
+    return {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
+
+
+@pytest.mark.parametrize("name", cli.names())
+def test_commands_and_options_are_described(name: str) -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    assert f"`flopsight {name}" in page
+    missing = {option for option in options(name) if not re.search(rf"`{option}\b", page)}
+    assert not missing, f"docs/command-line.md does not describe {', '.join(sorted(missing))} of {name}"
 
 
 def test_a_wrong_output_is_noticed() -> None:
