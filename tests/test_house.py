@@ -35,7 +35,13 @@ MAY_IMPORT = {
 }
 """By room: the rooms it may import. A room is a file or folder of the package."""
 
-LATER = {("record", "saving"), ("record", "conventions"), ("record", "views"), ("record", "analysis"), ("analysis", "views")}
+LATER = {
+    ("record", "saving"),
+    ("record", "conventions"),
+    ("record", "views"),
+    ("record", "analysis"),
+    ("analysis", "views"),
+}
 """Methods of a profile, or of what an analysis found, that hand it to a room further on, imported when called."""
 
 TORCH = {"tracing", "sources", "compat"}
