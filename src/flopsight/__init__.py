@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from flopsight.formulas.registry import formula
     from flopsight.record import Profile
     from flopsight.saving import load
-    from flopsight.tracing.tracer import Profiler, profile
     from flopsight.tracing.inputs import spec
+    from flopsight.tracing.tracer import Profiler, profile
 
 _HOME = {
     "Convention": "conventions",

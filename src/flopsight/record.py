@@ -315,7 +315,7 @@ class Profile:
 
     @property
     def unknown(self) -> dict[str, list[Operation]]:
-        """Operators whose cost is not known, with the kinds of their calls: if there are any, totals are lower bounds."""
+        """Operators whose cost is not known, with the kinds of their calls; with any, totals are lower bounds."""
         return self._all.unknown
 
     def total(self, convention: str | Convention = "flops", *, phase: str | None = None, reuse: str = "every") -> int:
@@ -403,9 +403,9 @@ class Profile:
             assert 0 <= operation < len(self.operations), "a call names an operation that is not there"
             assert 0 <= scope < len(self.scopes), "a call names a scope that is not there"
             assert 0 <= phase < len(PHASES), "a call names a phase that is not there"
-        for index, scope in enumerate(self.scopes):
-            assert scope.path in self.modules, f"a scope names the module {scope.path!r}, which is not there"
-            assert -1 <= scope.parent < index, "a scope comes before its caller"
+        for index, (path, parent, _) in enumerate(self.scopes):
+            assert path in self.modules, f"a scope names the module {path!r}, which is not there"
+            assert -1 <= parent < index, "a scope comes before its caller"
         phases = sum((self.tally(phase=phase).cost for phase in PHASES), ZERO)
         assert phases == self.cost, "the phases do not add up to the whole"
         if "" in self.modules and not self.root:

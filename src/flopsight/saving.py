@@ -94,8 +94,8 @@ def from_dict(data: dict[str, Any]) -> Profile:
         raise ProfileFormatError("This is no saved profile: it has no 'format'. Save one with profile.save(path).")
     if found > FORMAT:
         raise ProfileFormatError(
-            f"This profile has format {found}, written by flopsight {data.get('flopsight')}; this flopsight reads up to "
-            f"{FORMAT}. Upgrade it with: pip install --upgrade flopsight"
+            f"This profile has format {found}, written by flopsight {data.get('flopsight')}; this flopsight reads up "
+            f"to {FORMAT}. Upgrade it with: pip install --upgrade flopsight"
         )
     try:
         return _read(data)
