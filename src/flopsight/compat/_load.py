@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flopsight.errors import InputError, near
+from flopsight.errors import FlopsightError, InputError, near
 from flopsight.sources.torchvision_operators import torchvision_importable
 
 
@@ -55,3 +55,13 @@ def load_line(path: str, number: int) -> Any:
             f"Line {number} of {path} is {line!r}; give the number of a line like 'net = MyModel(depth=3)'."
         )
     return eval(line.partition("=")[2], _namespace(path))
+
+
+def command(tool: str, main: Callable[[], None]) -> int:
+    """Run a command line; what is wrong with it is one sentence and the exit code 2."""
+    try:
+        main()
+    except (FlopsightError, AssertionError, ValueError) as error:
+        print(f"{tool}: {error}", file=sys.stderr)
+        return 2
+    return 0

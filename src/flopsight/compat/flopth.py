@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pydoc import locate
 from typing import Any
@@ -13,7 +14,7 @@ from torch import nn
 import flopsight
 from flopsight.compat._grid import grid
 from flopsight.compat._layers import OUTSIDE, Layer, layers, sizes
-from flopsight.compat._load import load_class, load_line, load_torchvision
+from flopsight.compat._load import command, load_class, load_line, load_torchvision
 from flopsight.compat._run import ignored, measure, require
 from flopsight.cost import TensorSpec
 from flopsight.record import Profile
@@ -143,4 +144,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command("flopth", main))

@@ -14,7 +14,7 @@ from flopsight.compat._rules import Rule, Ruled, counts, watching
 from flopsight.compat._run import ignored, measure
 from flopsight.record import Profile
 
-__all__ = ["clever_format", "profile", "profile_origin"]
+__all__ = ["clever_format", "profile", "profile_origin", "utils"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "K"))
 _RED, _PLAIN = "\033[91m", "\033[00m"

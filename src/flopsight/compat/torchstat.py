@@ -12,17 +12,18 @@ import flopsight
 from flopsight.compat._duration import durations
 from flopsight.compat._frame import frame
 from flopsight.compat._layers import layers, sizes
-from flopsight.compat._load import load_class
+from flopsight.compat._load import command, load_class
 from flopsight.compat._run import measure, require
 from flopsight.compat._stat_tree import Stat, collect
-from flopsight.errors import FlopsightError
 
 __all__ = ["ModelStat", "stat"]
 
 _HEADERS = (
-    "module name", "input shape", "output shape", "params", "memory(MB)", "MAdd", "Flops", "MemRead(B)", "MemWrite(B)",
-    "duration[%]", "MemR+W(B)",
+    "module name", "input shape", "output shape", " params", "memory(MB)", "MAdd", "Flops", " MemRead(B)",
+    " MemWrite(B)", "duration[%]", " MemR+W(B)",
 )  # fmt: skip
+"""pandas sets the name of a column of numbers off by a space; the other columns are texts."""
+
 _MEGABYTE = 1024**2
 _NEVER_ZERO = 1e-7  # keeps the share of a run that took no time a number
 _IMAGE_DIMENSIONS = 3
@@ -107,20 +108,15 @@ def round_value(value: float, binary: bool = False) -> str:
     return str(value)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser("torchstat", description="Torch model statistics")
     parser.add_argument("--file", "-f", required=True, help="Module file.")
     parser.add_argument("--model", "-m", required=True, help="Model name")
     parser.add_argument("--size", "-s", default="3x224x224", help="channels x height x width (default: 3x224x224)")
     args = parser.parse_args(argv)
-    try:
-        stat(load_class(args.file, args.model), tuple(map(int, args.size.split("x"))))
-    except (FlopsightError, AssertionError, ValueError) as error:
-        print(f"torchstat: {error}", file=sys.stderr)
-        return 2
-    return 0
+    stat(load_class(args.file, args.model), tuple(map(int, args.size.split("x"))))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("torchstat", main))
