@@ -62,10 +62,7 @@ def sgd(
     def one(p, g, b):
         g = prepared(g, p, maximize=maximize, decay=weight_decay, grad_scale=grad_scale)
         if momentum:
-            if is_first_step:
-                b = g
-            else:
-                b = momentum * b + (g if dampening == 0 else (1 - dampening) * g)
+            b = g if is_first_step else momentum * b + (g if dampening == 0 else (1 - dampening) * g)
             g = g + momentum * b if nesterov else b
         return p - lr * g
 

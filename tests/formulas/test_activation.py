@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from formulas import references_activation
+from formulas import references_activation, references_activation_backward
 from formulas.proof import proven, without_proof
 
-test_counts_and_values = proven(references_activation.PROOFS)
+PROOFS = [*references_activation.PROOFS, *references_activation_backward.PROOFS]
+test_counts_and_values = proven(PROOFS)
 
 
 def test_every_formula_has_a_reference() -> None:
-    assert without_proof("activation", references_activation.PROOFS) == set()
+    assert without_proof("activation", PROOFS) == set()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from formulas import references_ctc, references_loss
+from formulas import references_ctc, references_loss, references_loss_by_class
 from formulas.proof import proven, without_proof
 
-PROOFS = [*references_loss.PROOFS, *references_ctc.PROOFS]
+PROOFS = [*references_loss.PROOFS, *references_loss_by_class.PROOFS, *references_ctc.PROOFS]
 test_counts_and_values = proven(PROOFS)
 
 

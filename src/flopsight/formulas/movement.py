@@ -132,9 +132,10 @@ _declare(
 _declare(
     "views, copies, fills or asks",
     """
-    _make_token _sink_tokens as_strided as_strided_scatter broadcast_in_dim cat clone collapse collapse_view
-    convert_element_type copy_strided copy_to device_put empty empty_permuted empty_strided fill full imag iota item
-    maximum_value minimum_value real reshape resize rev scalar_tensor split_dim squeeze transpose view_of view_of_dtype
+    _make_token _sink_tokens as_strided as_strided_scatter broadcast_in_dim cat clone collapse collapse_view conj
+    convert_element_type copy_strided copy_to device_put empty empty_permuted empty_strided fill full full_like imag
+    iota item maximum_value minimum_value real reshape resize rev scalar_tensor split_dim squeeze transpose view_of
+    view_of_dtype
     """,
     "prims",
 )
@@ -145,4 +146,9 @@ _declare(
     is_sparse_csr is_vulkan is_xla is_xpu itemsize layout name nbytes requires_grad
     """,
     "prim",
+)
+_declare(
+    "marks a range of calls for PyTorch's profiler",
+    "_record_function_enter _record_function_enter_new _record_function_exit",
+    "profiler",
 )
