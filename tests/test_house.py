@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "analysis": {"conventions", "record", "cost", "units", "errors"},
     "views": {"analysis", "conventions", "record", "cost", "units", "errors"},
     "compat": PUBLIC | {"analysis"},
-    "cli": PUBLIC | {"analysis", "compat"},
+    "migrate": {"errors"},
+    "cli": PUBLIC | {"analysis", "compat", "migrate"},
 }
 """By room: the rooms it may import. A room is a file or folder of the package."""
 

@@ -64,8 +64,8 @@ class Report:
         by_hand = sum(bool(finding.note) for finding in self.findings)
         files = len({finding.path for finding in imports})
         lines = [*map(str, self.findings), *(f"{path}: not read: {why}" for path, why in self.unreadable.items())]
-        done = f"changed in {len(self.changed)} files" if self.changed else f"to change in {files} files"
-        lines.append(f"{len(imports)} imports {done}; {by_hand} to look at by hand.")
+        done = "changed" if self.changed else "to change"
+        lines.append(f"Import lines {done}: {len(imports)}, in {files} of the files; to look at by hand: {by_hand}.")
         if imports and not self.changed:
             lines.append("Nothing was written; run it again with --write to edit the import lines.")
         return "\n".join(lines)
