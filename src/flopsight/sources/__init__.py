@@ -97,7 +97,7 @@ def resolve(text: str, *, real: bool = False, train: bool = False) -> Workload:
     name, arguments = split_arguments(text)
     prefix, _, rest = name.partition(":")
     for source in sources():
-        if source.prefix == prefix or (not source.prefix and source.claims(name)):
+        if source.prefix == prefix if source.prefix else source.claims(name):
             address = rest if source.prefix else name
             with torchvision_importable():
                 return source.build(Request(address, arguments, real, train))

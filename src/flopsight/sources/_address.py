@@ -15,8 +15,10 @@ def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
     name, _, inside = text[:-1].partition("(")
     try:
         call = ast.parse(f"_({inside})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
-            raise ValueError("arguments are given by name")
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            raise ValueError("arguments are given by name, once")
+        if any(keyword.arg is None for keyword in call.keywords):
+            raise ValueError("** is not read")
         return name, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (ValueError, SyntaxError) as error:
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 
 def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -21,6 +22,45 @@ def nms(dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     return order[alive]
 
 
+def roi_align(
+    input: Tensor, rois: Tensor, spatial_scale: float, pooled_height: int, pooled_width: int, sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:  # fmt: skip
+    """The mean of bilinear samples in each of PH*PW bins of each region (batch index, x1, y1, x2, y2)."""
+    bins = (pooled_height, pooled_width)
+    result = input.new_zeros(len(rois), input.shape[1], *bins)
+    pixels = input.permute(0, 2, 3, 1).reshape(-1, input.shape[1])
+    corners = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
+    sides = corners[:, 2:] - corners[:, :2]
+    bin_size = (sides if aligned else sides.clamp(min=1)) / torch.tensor([pooled_width, pooled_height])
+    samples = torch.full_like(bin_size, sampling_ratio) if sampling_ratio > 0 else bin_size.ceil().clamp(min=1)
+    for columns, rows in samples.unique(dim=0).long().tolist():
+        among = (samples == torch.tensor([columns, rows])).all(dim=1)
+        y = _axis(corners[among, 1], bin_size[among, 1], pooled_height, rows, input.shape[2])
+        x = _axis(corners[among, 0], bin_size[among, 0], pooled_width, columns, input.shape[3])
+        row, column = y[0][:, :, None, :, None, :, None], x[0][:, None, :, None, :, None, :]
+        first = rois[among, 0].long().view(-1, 1, 1, 1, 1, 1, 1) * input.shape[2]
+        indices = ((first + row) * input.shape[3] + column).reshape(-1, rows * columns * 4)
+        weights = y[1][:, :, None, :, None, :, None] * x[1][:, None, :, None, :, None, :] / (rows * columns)
+        means = embedding_bag(indices, pixels, per_sample_weights=weights.reshape(indices.shape), mode="sum")
+        result[among] = means.view(-1, *bins, input.shape[1]).permute(0, 3, 1, 2)
+    return result
+
+
+def _axis(start: Tensor, bin_size: Tensor, bins: int, per_bin: int, limit: int) -> tuple[Tensor, Tensor]:
+    """The two pixels that each sample along one side of the regions lies between, and their weights.
+
+    Both are [regions, bins, samples, 2]. A sample more than a pixel outside the image has no weight.
+    """
+    offsets = torch.arange(bins)[:, None] + (torch.arange(per_bin) + 0.5) / per_bin
+    at = start[:, None, None] + offsets * bin_size[:, None, None]
+    inside = (at >= -1) & (at <= limit)
+    at = at.clamp(0, limit - 1)
+    low = at.floor()
+    weights = torch.stack([1 - (at - low), at - low], dim=-1) * inside[..., None]
+    return torch.stack([low, (low + 1).clamp(max=limit - 1)], dim=-1).long(), weights
+
+
 def _bilinear(image: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Values of `image` [C, H, W] at points, interpolated; zero where a point is a pixel or more outside."""
     height, width = image.shape[-2:]
@@ -32,34 +72,6 @@ def _bilinear(image: Tensor, y: Tensor, x: Tensor) -> Tensor:
             pixels = image[:, row.clamp(0, height - 1).long(), column.clamp(0, width - 1).long()]
             value += pixels * (row_weight * column_weight * inside)
     return value
-
-
-def _samples(start: Tensor, bin_size: Tensor, bins: int, per_bin: int, limit: int) -> tuple[Tensor, Tensor]:
-    """Sampling positions along one side of a region, clamped to the image, and whether each is near enough to count."""
-    offsets = (torch.arange(per_bin) + 0.5) / per_bin
-    at = (start + (torch.arange(bins)[:, None] + offsets) * bin_size).flatten()
-    return at.clamp(0, limit - 1), (at >= -1) & (at <= limit)
-
-
-def roi_align(
-    input: Tensor, rois: Tensor, spatial_scale: float, pooled_height: int, pooled_width: int, sampling_ratio: int,
-    aligned: bool,
-) -> Tensor:  # fmt: skip
-    """The mean of bilinear samples in each of PH*PW bins of each region (batch index, x1, y1, x2, y2)."""
-    height, width = input.shape[-2:]
-    result = input.new_empty(len(rois), input.shape[1], pooled_height, pooled_width)
-    for index, roi in enumerate(rois):
-        x1, y1, x2, y2 = roi[1:] * spatial_scale - (0.5 if aligned else 0.0)
-        bin_h = (y2 - y1 if aligned else (y2 - y1).clamp(min=1)) / pooled_height
-        bin_w = (x2 - x1 if aligned else (x2 - x1).clamp(min=1)) / pooled_width
-        rows = sampling_ratio if sampling_ratio > 0 else max(int(bin_h.ceil()), 1)
-        columns = sampling_ratio if sampling_ratio > 0 else max(int(bin_w.ceil()), 1)
-        y, y_near = _samples(y1, bin_h, pooled_height, rows, height)
-        x, x_near = _samples(x1, bin_w, pooled_width, columns, width)
-        values = _bilinear(input[int(roi[0])], y[:, None].expand(-1, len(x)), x.expand(len(y), -1))
-        values = values * (y_near[:, None] & x_near)
-        result[index] = values.view(-1, pooled_height, rows, pooled_width, columns).mean(dim=(2, 4))
-    return result
 
 
 def deform_conv2d(

@@ -109,7 +109,8 @@ def _input(name: str, config: Any) -> Any:
     from flopsight.tracing.inputs import spec
 
     if name.endswith("input_ids"):
-        return spec(1, min(TOKENS, getattr(config, "max_position_embeddings", None) or TOKENS), dtype="int64")
+        text = getattr(config, "text_config", None) or config
+        return spec(1, min(TOKENS, getattr(text, "max_position_embeddings", None) or TOKENS), dtype="int64")
     if name == "pixel_values":
         vision = getattr(config, "vision_config", None) or config
         size = getattr(vision, "image_size", None) or 224
