@@ -64,6 +64,7 @@ class LayerInfo:
     def kernel_size(self) -> int | list[int] | None:
         """The module's own, where it has one."""
         size = getattr(self.module, "kernel_size", None)
+        size = size.tolist() if isinstance(size, torch.Tensor) else size
         return list(size) if isinstance(size, Iterable) else size
 
     @property
