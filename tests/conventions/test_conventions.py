@@ -74,16 +74,25 @@ def batch_norm(training: bool) -> nn.Module:
     return nn.BatchNorm2d(3).train(training)
 
 
-def test_global_pooling_is_pooling_and_a_mean_is_not() -> None:
-    image, cost = (2, 3, 4, 5), Cost(add=2 * 3 * (4 * 5 - 1), divide=2 * 3)
-    pooled = operation(
-        "mean.dim", "reduction", cost, out=(2, 3, 1, 1), self=image, arguments={"dim": [-1, -2], "keepdim": True}
-    )
-    mean = operation("mean.dim", "reduction", cost, out=(2, 3), self=image, arguments={"dim": [2, 3], "keepdim": False})
+def test_global_pooling_is_pooling() -> None:
+    pooled = mean([-1, -2], keepdim=True)
     assert conventions.get("fvcore").parts(pooled)["pooling"] == 2 * 3 * 4 * 5
     assert conventions.get("exact").parts(pooled)["pooling"] == 2 * 3 * 4 * 5
-    assert conventions.get("fvcore").count(mean) == 0
-    assert conventions.get("exact").parts(mean)["reduction"] == 2 * 3 * 4 * 5
+
+
+@pytest.mark.parametrize(("dims", "keepdim"), [([-1, -2], False), ([2, 3], True)])
+def test_a_mean_is_not(dims: list[int], keepdim: bool) -> None:
+    assert conventions.get("fvcore").count(mean(dims, keepdim=keepdim)) == 0
+    assert conventions.get("exact").parts(mean(dims, keepdim=keepdim))["reduction"] == 2 * 3 * 4 * 5
+
+
+def mean(dims: list[int], *, keepdim: bool) -> Operation:
+    """Of a 2 x 3 x 4 x 5 image, over its last dimensions."""
+    cost = Cost(add=2 * 3 * (4 * 5 - 1), divide=2 * 3)
+    out = (2, 3, 1, 1) if keepdim else (2, 3)
+    return operation(
+        "mean.dim", "reduction", cost, out=out, self=(2, 3, 4, 5), arguments={"dim": dims, "keepdim": keepdim}
+    )
 
 
 def test_a_softmax_over_an_outer_dimension() -> None:
