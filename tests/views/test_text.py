@@ -126,5 +126,5 @@ def test_a_convention_of_ones_own_is_totalled() -> None:
 
 def test_title_says_what_was_run() -> None:
     profile = handmade.classifier()
-    profile.about = {"inputs": ["float32[4, 8]", {"mask": "bool[4]"}], "address": "net.py:Net"}
-    assert text.render(profile["fc"]).startswith("Net (net.py:Net), module fc on float32[4, 8], mask=bool[4]\n")
+    profile.about = {"inputs": ["float32[4, 8]", ["[2]"], {"mask": "bool[4]"}], "address": "net.py:Net"}
+    assert text.render(profile["fc"]).startswith("Net (net.py:Net), module fc on float32[4, 8], [[2]], mask=bool[4]\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flopsight import conventions, units
 from flopsight.conventions import Convention
@@ -24,14 +24,23 @@ def _plural(number: int, word: str) -> str:
 
 def title(profile: Profile) -> str:
     """The model, the module if it is a part of one, and what it was run on."""
-    given = profile.about.get("inputs") or []
-    shown = ", ".join(
-        ", ".join(f"{name}={value}" for name, value in item.items()) if isinstance(item, dict) else str(item)
-        for item in given
-    )
+    given = _inputs(profile.about.get("inputs") or [])
     address = f" ({profile.about['address']})" if "address" in profile.about else ""
     part = f", module {profile.root}" if profile.root else ""
-    return f"{profile.model}{address}{part}" + (f" on {shown}" if shown else "")
+    return f"{profile.model}{address}{part}" + (f" on {given}" if given else "")
+
+
+def _inputs(given: Any) -> str:
+    """Inputs as `flopsight.profile` records them: lists in brackets, keyword arguments by name."""
+    parts = []
+    for item in given:
+        if isinstance(item, list):
+            parts.append(f"[{_inputs(item)}]")
+        elif isinstance(item, dict):
+            parts += [f"{name}={_inputs([value])}" for name, value in item.items()]
+        else:
+            parts.append(str(item))
+    return ", ".join(parts)
 
 
 def totals(profile: Profile, convention: str | Convention | None = None) -> list[Line]:
