@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flopsight.cost import ZERO, Cost, TensorSpec, product
 from flopsight.formulas.parts import reduced
-from flopsight.formulas.recurrent import GRU, LSTM, PLAIN_RELU, PLAIN_TANH, Cell, Layer
+from flopsight.formulas.recurrent import GRU, LSTM, PLAIN_RELU, PLAIN_TANH, Cell, Layer, network
 from flopsight.formulas.registry import Case, formula
 
 
@@ -31,6 +33,65 @@ _step("aten::lstm_cell", LSTM, "R*4*H dot products of length I and of length H, 
 _step("aten::gru_cell", GRU, "R*3*H dot products of length I and of length H, and R*H units of work.")
 _step("aten::rnn_tanh_cell", PLAIN_TANH, "R*H dot products of length I and of length H, and R*H sums and tanh.")
 _step("aten::rnn_relu_cell", PLAIN_RELU, "R*H dot products of length I and of length H, and R*H sums and relu.")
+
+
+def _packed_step(operator: str, cell: Cell, equation: str) -> None:
+    """Declare one step of `cell` with packed integer weights; quantizing the input and state is left out."""
+
+    def step(input: TensorSpec, w_ih: TensorSpec, w_hh: TensorSpec) -> Cost:
+        return Layer(w_ih.shape[1], w_hh.shape[1], w_hh.shape[1], bias=True).forward(cell, product(input.shape[:-1]))
+
+    step.__doc__ = equation
+    formula(operator, family="recurrent", case=_case(cell))(step)
+
+
+_packed_step(
+    "quantized::quantized_lstm_cell_dynamic", LSTM, "R*4*H dot products of length I and of length H, and R*H units."
+)
+_packed_step(
+    "quantized::quantized_gru_cell_dynamic", GRU, "R*3*H dot products of length I and of length H, and R*H units."
+)
+_packed_step(
+    "quantized::quantized_rnn_tanh_cell_dynamic", PLAIN_TANH, "R*H dot products of length I and of length H, R*H tanh."
+)
+_packed_step(
+    "quantized::quantized_rnn_relu_cell_dynamic", PLAIN_RELU, "R*H dot products of length I and of length H, R*H relu."
+)
+
+
+def _packed_network(operator: str, cell: Cell, equation: str) -> None:
+    """Declare a network whose weights are packed: their sizes follow from those of the states."""
+
+    def packed_network(
+        hx: TensorSpec | Sequence[TensorSpec],
+        has_biases: bool,
+        num_layers: int,
+        bidirectional: bool,
+        input: TensorSpec | None = None,
+        data: TensorSpec | None = None,
+    ) -> Cost:
+        source = data if input is None else input
+        if source is None:
+            return ZERO
+        state = hx if isinstance(hx, TensorSpec) else hx[0]
+        hidden, directions = state.shape[-1], 2 if bidirectional else 1
+        widths = [source.shape[-1]] + [hidden * directions] * (num_layers - 1)
+        layers = [Layer(width, hidden, hidden, bias=has_biases) for width in widths for _ in range(directions)]
+        return network(cell, source, layers, bidirectional=bidirectional)
+
+    packed_network.__doc__ = equation
+    given = {"hx": (1, 4, 3), "has_biases": True, "num_layers": 1, "bidirectional": False, "input": (2, 4, 5)}
+    outputs = 8 * cell.gates * 3
+    cost = Cost(macs=outputs * (5 + 3), results=2 * outputs, biases=2 * outputs) + cell.unit * 24
+    formula(operator, family="recurrent", case=Case(given, (2, 4, 3), cost))(packed_network)
+
+
+_packed_network(
+    "aten::quantized_lstm", LSTM, "As lstm; quantizing the inputs of each product, and scaling back, is left out."
+)
+_packed_network(
+    "aten::quantized_gru", GRU, "As gru; quantizing the inputs of each product, and scaling back, is left out."
+)
 
 
 def _fused(cell: Cell, gates: TensorSpec, input_bias: TensorSpec | None) -> Cost:
