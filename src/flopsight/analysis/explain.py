@@ -62,11 +62,12 @@ class Explanation:
 
 
 def explain(profile: Profile, *names: str | Convention, phase: str | None = None) -> Explanation:
-    """Compare conventions on a profile, of all phases or of one; with no names, all there are.
+    """Compare conventions on a profile, of all phases or of one; with no names, all that count operations.
 
     Raises: ConventionError, ValueError for an unknown phase.
     """
-    compared = tuple(map(conventions.get, names or conventions.names()))
+    known = [name for name in conventions.names() if conventions.get(name).unit != "bytes"]
+    compared = tuple(map(conventions.get, names or known))
     tally = profile.tally(phase=phase)
     columns: list[Counter[str]] = [Counter() for _ in compared]
     operators: defaultdict[str, set[str]] = defaultdict(set)
