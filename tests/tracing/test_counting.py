@@ -181,8 +181,9 @@ def test_low_precision_products():
 def test_dynamically_quantized_linear(execute):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", UserWarning)  # that quantized dtypes are to go
         model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear})
-    p = profile(model, (3, 8), execute=execute, strict=True)
+        p = profile(model, (3, 8), execute=execute, strict=True)
     assert (p.macs, next(iter(p.by_dtype()))) == (3 * 8 * 4, "qint8")
 
 

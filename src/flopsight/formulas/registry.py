@@ -7,6 +7,7 @@ each tensor (a tuple of them for a list, None where none was passed), plain valu
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -93,7 +94,26 @@ def bind(rule: Rule, given: Mapping[str, Any], out: Any) -> Cost:
             f"The formula {rule.__name__!r} returned {cost!r}; return a flopsight.Cost, for example "
             f"flopsight.Cost(multiply=out.numel)."
         )
+    _check(rule, cost)
     return cost
+
+
+def _check(rule: Rule, cost: Cost) -> None:
+    """Raise FormulaError for a cost that cannot be."""
+    counts = cost.to_dict()
+    for name, count in counts.items():
+        if isinstance(count, (bool, float)) or (isinstance(count, int) and count < 0):
+            raise FormulaError(
+                f"The formula {rule.__name__!r} returned {name}={count!r}; a count is an integer of at least 0 "
+                "(divide with //)."
+            )
+    for part in ("results", "masked_macs"):
+        count = counts.get(part, 0)
+        if isinstance(count, int) and isinstance(cost.macs, int) and count > cost.macs:
+            raise FormulaError(
+                f"The formula {rule.__name__!r} returned {part}={count} of macs={cost.macs}; a dot product has at "
+                "least one multiply-accumulate, and a mask cannot save more than there are."
+            )
 
 
 def _default(rule: Rule, name: str) -> Any:
@@ -105,9 +125,11 @@ class Registry:
     """Formulas by operator: `namespace::name` for every overload, `namespace::name.overload` for one.
 
     The in-place twin `name_` of an operator, and its overloads that write to `out`, share its formula.
+    targets: formulas of module classes, autograd functions and Triton kernels, which are no operators.
     """
 
     formulas: dict[str, Formula] = field(default_factory=dict)
+    targets: dict[Any, Formula] = field(default_factory=dict)
     version: int = 0
 
     def add(self, formula: Formula, *, replace: bool = False) -> None:
@@ -150,29 +172,71 @@ def _family(rule_module: str) -> str:
 
 
 def formula(
-    *operators: str, family: str | None = None, case: Case | None = None, replace: bool = False
+    *targets: Any, family: str | None = None, case: Case | None = None, replace: bool = False
 ) -> Callable[[F], F]:
-    """Declare the decorated function as the formula of `operators` (`"aten::bmm"`, `"mylib::scan"`).
+    """Declare the decorated function as the formula of `targets`.
 
+    A target is the name of an operator (`"aten::bmm"`, `"mylib::scan"`), a module class, a `torch.autograd.Function`,
+    or a Triton kernel. The formula asks for what it needs by name: of the operator's schema, of the arguments of
+    `forward`, or of the kernel's; for a module, `module` is the module itself. It stands for all that happens inside.
     In flopsight's own files the family is the file's name. Raises: FormulaError.
     """
 
     def declare(rule: F) -> F:
         ours = rule.__module__.startswith("flopsight.formulas.")
-        for operator in operators:
-            if "::" not in operator:
-                raise FormulaError(f"{operator!r} is no operator name; write it as 'namespace::name', 'aten::bmm'.")
+        for target in targets:
+            if not ours:
+                load_formulas()
             found = Formula(
-                operator=operator,
+                operator=target if isinstance(target, str) else _target_name(target),
                 rule=rule,
                 family=family or (_family(rule.__module__) if ours else "custom"),
                 source="flopsight" if ours else "user",
                 case=case,
             )
+            if "::" not in found.operator:
+                raise FormulaError(f"{target!r} is no operator name; write it as 'namespace::name', 'aten::bmm'.")
             REGISTRY.add(found, replace=replace)
+            if not isinstance(target, str):
+                REGISTRY.targets[target] = found
+                _watch(target)
         return rule
 
     return declare
+
+
+def _target_name(target: Any) -> str:
+    """`module::Name`, `function::Name` or `kernel::name`."""
+    if isinstance(target, type):
+        kind = "function" if hasattr(target, "apply") and hasattr(target, "backward") else "module"
+        return f"{kind}::{target.__qualname__}"
+    if hasattr(target, "run") and hasattr(target, "fn"):
+        return f"kernel::{target.fn.__name__}"
+    raise FormulaError(
+        f"A formula cannot be given to {target!r}; give the name of an operator, a module class, a "
+        "torch.autograd.Function, or a Triton kernel."
+    )
+
+
+def _watch(target: Any) -> None:
+    """Have calls of a function or kernel that has a formula go through `flopsight.tracing.targets`.
+
+    A module needs no such thing: its calls are seen anyway.
+    """
+    name = (
+        "run" if hasattr(target, "run") else "forward" if hasattr(target, "apply") and hasattr(target, "vjp") else None
+    )
+    if name is None or hasattr(getattr(target, name), "__wrapped__"):
+        return
+    call = getattr(target, name)
+
+    @functools.wraps(call)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        from flopsight.tracing.targets import run
+
+        return run(target, call, args, kwargs)
+
+    setattr(target, name, staticmethod(watched) if isinstance(target, type) else watched)
 
 
 def zero(reason: str, *operators: str, family: str) -> None:

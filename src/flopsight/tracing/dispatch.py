@@ -11,11 +11,13 @@ from torch._ops import HigherOrderOperator, OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
+from flopsight.formulas.registry import REGISTRY
 from flopsight.record import Operation
-from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, needs_values, storage_key
-from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, registry_version
+from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, needs_values
+from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_weight, registry_version
 from flopsight.tracing.results import infer
 from flopsight.tracing.scopes import FORWARD, OPTIMIZER, Scopes, user_line
+from flopsight.tracing.targets import has_formula, module_call
 from flopsight.tracing.tensors import UserTensors
 from flopsight.tracing.values import BY_VALUES
 
@@ -29,27 +31,32 @@ class Call:
     """What is remembered of a call.
 
     operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
+    target: the position of the argument that is the only result, where the operator writes to it.
     small: whether it may be run on constants.
     """
 
-    __slots__ = ("operation", "results", "single", "small")
+    __slots__ = ("operation", "results", "single", "small", "target")
 
-    def __init__(self, operation: Operation, results: Any, *, small: bool, fresh: bool) -> None:
+    def __init__(self, info: OperatorInfo, operation: Operation, results: Any, *, small: bool) -> None:
         self.operation = operation
         self.results = results
-        self.single = results if fresh and isinstance(results, Metadata) else None
+        self.single = results if isinstance(results, Metadata) and not info.writes else None
+        self.target = info.target
         self.small = small
 
 
 class _Memo:
-    """Calls by operator and argument metadata, kept between profiles; forgotten when a formula changes."""
+    """Calls by operator and argument metadata, kept between profiles.
+
+    They are forgotten when a formula or the default dtype changes, which results may follow.
+    """
 
     def __init__(self) -> None:
         self.calls: dict[tuple[Any, ...], Call] = {}
-        self.version = -1
+        self.version: tuple[int, torch.dtype] | None = None
 
     def current(self) -> dict[tuple[Any, ...], Call]:
-        version = registry_version()
+        version = (registry_version(), torch.get_default_dtype())
         if version != self.version or len(self.calls) > 100_000:
             self.calls = {}
             self.version = version
@@ -100,34 +107,27 @@ class Dispatcher(TorchDispatchMode):
         self.scopes = scopes
         self.execute = execute
         self.calls: list[tuple[Operation, int, int]] = []
-        self.muted = 0
+        scopes.book = self.book
+        if REGISTRY.targets:
+            scopes.has_formula, scopes.book_module = has_formula, self._book_module
         self.tensors = UserTensors(protect=protect)
         self._memo = _memo.current()
         self._unknown: dict[Operation, Operation] = {}
-        self._known: dict[int, tuple[torch.Tensor, Metadata, int, str | None]] = {}
         self._owner: str | None = None
 
     # --- the key of a call -------------------------------------------------------------------------------------
 
     def _real(self, tensor: torch.Tensor, key: list[Any]) -> int:
         """Add the metadata of a tensor that is not fake to the key; what it is, as bits."""
-        known = self._known.get(id(tensor))
-        if known is None:
-            known = self._learn_real(tensor)
-        _, meta, bits, owner = known
-        if owner is not None:
-            self._owner = owner
-        key.append(meta)
+        held = self.scopes.held.get(id(tensor))
+        if held is None:
+            held = self.scopes.held_at(tensor)
+        key.append(held.metadata)
+        if held.path is not None:
+            self._owner = held.path
         if self.tensors.overwritten and self.tensors.is_overwritten(tensor):
             return FAKE
-        return bits
-
-    def _learn_real(self, tensor: torch.Tensor) -> tuple[torch.Tensor, Metadata, int, str | None]:
-        owner, weight = self.scopes.owners.get(storage_key(tensor), (None, False))
-        known = (tensor, metadata_of(tensor), VALUELESS if tensor.is_meta or weight else CONSTANT, owner)
-        if owner is not None and isinstance(tensor, torch.nn.Parameter) and not self.execute:
-            self._known[id(tensor)] = known
-        return known
+        return VALUELESS if held.valueless else CONSTANT
 
     def _key(self, values: Any, key: list[Any]) -> int:
         """Add the arguments to the key, tensors as their metadata; what the tensors are, as bits."""
@@ -144,12 +144,14 @@ class Dispatcher(TorchDispatchMode):
                 inner: list[Any] = []
                 bits |= self._key(value, inner)
                 key.append(tuple(inner))
-            elif kind is bool or kind is float:
+            elif kind is bool or kind is float or kind is complex:
                 key.append((kind, value))
             elif isinstance(value, torch.Tensor):
                 bits |= self._real(value, key)
             elif isinstance(value, torch.Generator):
                 key.append(None)
+            elif isinstance(value, torch.ScriptObject):
+                key.append(packed_weight(value))
             else:
                 key.append(value)
         return bits
@@ -157,6 +159,8 @@ class Dispatcher(TorchDispatchMode):
     # --- dispatch ----------------------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if isinstance(func, HigherOrderOperator):
+            return self._higher_order(func, args, kwargs or {})
         self._owner = None
         key: list[Any] = [func]
         bits = self._key(args, key)
@@ -165,11 +169,13 @@ class Dispatcher(TorchDispatchMode):
             bits |= self._key(kwargs.values(), key)
         if bits & FAKE and not self.execute:
             call = self._memo.get(tuple(key))
-            if call is not None and call.single is not None:
-                self._book(call.operation)
-                return make(call.single)
-        if isinstance(func, HigherOrderOperator):
-            return self._higher_order(func, args, kwargs or {})
+            if call is not None:
+                if call.single is not None:
+                    self._book(call.operation)
+                    return make(call.single)
+                if call.target is not None and type(args[call.target]) is Fake:
+                    self._book(call.operation)
+                    return args[call.target]
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
 
     def _dispatch(
@@ -204,7 +210,7 @@ class Dispatcher(TorchDispatchMode):
     ) -> Call:
         record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs))
         touched = _numel(args) + _numel(tuple(kwargs.values())) + _numel(results)
-        call = Call(record, results, small=touched <= FOLDED_ELEMENTS, fresh=not info.writes)
+        call = Call(info, record, results, small=touched <= FOLDED_ELEMENTS)
         self._memo[key] = call
         return call
 
@@ -284,9 +290,9 @@ class Dispatcher(TorchDispatchMode):
     # --- booking -----------------------------------------------------------------------------------------------
 
     def _book(self, record: Operation) -> None:
-        if self.muted:
-            return
         scopes = self.scopes
+        if scopes.is_muted:
+            return
         if torch._C._current_autograd_node() is None:
             phase = OPTIMIZER if scopes.optimizing else FORWARD
         else:
@@ -300,6 +306,9 @@ class Dispatcher(TorchDispatchMode):
         """Book a call that did not come through the dispatcher, as that of a formula for a module or function."""
         self._owner = None
         self._book(record)
+
+    def _book_module(self, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        self.book(module_call(module, args, kwargs, output))
 
     def _named(self, record: Operation) -> Operation:
         """An unknown operator with the line of its first call in this run."""

@@ -23,14 +23,15 @@ class OperatorInfo:
     """Facts of one overload.
 
     name: `aten::add.Tensor`. arguments: schema names. returned: for each result, the position and name of the argument
-    that it is (an in-place or `out` operator), or None. writes: the arguments written to. view: the result shares
-    memory with an argument. in_place_view: changes an argument's sizes. dynamic: the result's shape or value depends on
-    values. random: draws random numbers. composite: PyTorch itself writes it with other operators.
+    that it is (an in-place or `out` operator), or None. target: the position of the only one. writes: the arguments
+    written to. view: the result shares memory with an argument. in_place_view: changes an argument's sizes.
+    dynamic: the result's shape or value depends on values. random: draws random numbers. composite: PyTorch itself
+    writes it with other operators.
     """
 
     __slots__ = (
         "arguments", "composite", "defaults", "dynamic", "func", "in_place_view", "name", "packet", "random",
-        "returned", "view", "writes",
+        "returned", "target", "view", "writes",
     )  # fmt: skip
 
     def __init__(self, func: OpOverload) -> None:
@@ -61,6 +62,8 @@ class OperatorInfo:
         tags = set(func.tags)
         self.dynamic = bool(tags & _DYNAMIC)
         self.in_place_view = torch.Tag.inplace_view in tags
+        only = self.returned[0] if len(self.returned) == 1 and not self.in_place_view else None
+        self.target = None if only is None or schema.arguments[only[0]].kwarg_only else only[0]
         self.random = torch.Tag.nondeterministic_seeded in tags
         self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
@@ -95,7 +98,7 @@ def _is_tensors(value: Any) -> bool:
     )
 
 
-def _packed_weight(value: Any) -> TensorSpec | None:
+def packed_weight(value: Any) -> TensorSpec | None:
     """The weight inside the packed parameters of a quantized layer."""
     if not isinstance(value, torch.ScriptObject) or not hasattr(value, "unpack"):
         return None
@@ -153,7 +156,7 @@ def operation(
     inputs: dict[str, Specs] = {}
     plain: dict[str, Any] = {}
     for name, value in named.items():
-        packed = _packed_weight(value)
+        packed = packed_weight(value)
         if packed is not None:
             inputs[name] = packed
         elif _is_tensors(value):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import linecache
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -17,8 +17,8 @@ from torch.optim import optimizer as optim
 from torch.overrides import TorchFunctionMode
 
 from flopsight.cost import TensorSpec
-from flopsight.record import PHASES, ModuleNode, ParameterRecord, Scope
-from flopsight.tracing.fake import metadata_of, storage_key
+from flopsight.record import PHASES, ModuleNode, Operation, ParameterRecord, Scope
+from flopsight.tracing.fake import Metadata, metadata_of, storage_key
 
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
 
@@ -36,26 +36,45 @@ class _NoFastPath(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class Held(NamedTuple):
+    """What is known of a real tensor.
+
+    valueless: operators on it are not computed, because it has no values (meta device) or is a weight.
+    path: the module that holds it; None for a tensor that no module holds. identity: its number among those held.
+    """
+
+    tensor: torch.Tensor
+    metadata: Metadata
+    valueless: bool
+    path: str | None = None
+    identity: int = -1
+
+
 class Scopes:
     """The modules of a run, each call of them, and the scope and phase that are current.
 
     Global module hooks, heeded only in the innermost run of a thread, keep `current`. In backward, an operator
     belongs where the forward operator did that made the autograd node: nodes are numbered in the order they are made.
 
-    owners: by storage, the path of the module that holds the parameter or buffer there, and whether it is a weight.
+    held: the parameters and buffers of the modules, by `id`. book, book_module: what books a call that is no
+    operator's, and one of a module for which `has_formula` holds; a dispatcher sets them.
     """
 
     def __init__(self, *, restore: bool) -> None:
         self.nodes: dict[str, ModuleNode] = {}
         self.scopes: list[Scope] = []
         self.current = 0
-        self.owners: dict[int | None, tuple[str, bool]] = {}
+        self.held: dict[int, Held] = {}
         self.optimizing = 0
         self.failed: str | None = None
         self._error: BaseException | None = None
         self._paths: dict[int, str] = {}
         self._modules: list[nn.Module] = []
-        self._identities: dict[int, int] = {}
+        self.book: Callable[[Operation], None] = lambda record: None
+        self.book_module: Callable[[nn.Module, Any, Any, Any], None] = lambda module, args, kwargs, output: None
+        self.has_formula: Callable[[nn.Module], bool] = lambda module: False
+        self._muted = 0
+        self._storages: dict[int | None, Held] = {}
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
         self._inside: list[tuple[int, _NoFastPath | None]] = []
@@ -86,10 +105,21 @@ class Scopes:
             for name, tensor in tensors.items():
                 if tensor is None or isinstance(tensor, UninitializedTensorMixin):
                     continue
-                identity = self._identities.setdefault(id(tensor), len(self._identities))
-                self.owners.setdefault(storage_key(tensor), (path, not buffer and tensor.numel() > 1))
-                held.append(ParameterRecord(name, metadata_of(tensor).spec, tensor.requires_grad, buffer, identity))
+                found = self.held.get(id(tensor))
+                if found is None:
+                    weight = not buffer and tensor.numel() > 1
+                    found = Held(tensor, metadata_of(tensor), weight or tensor.is_meta, path, len(self.held))
+                    self.held[id(tensor)] = found
+                    self._storages.setdefault(storage_key(tensor), found)
+                held.append(ParameterRecord(name, found.metadata.spec, tensor.requires_grad, buffer, found.identity))
         return tuple(held)
+
+    def held_at(self, tensor: torch.Tensor) -> Held:
+        """What is known of a real tensor that no module holds as such, but which may be a view of one held."""
+        base = self._storages.get(storage_key(tensor))
+        if base is None:
+            return Held(tensor, metadata_of(tensor), tensor.is_meta)
+        return Held(tensor, metadata_of(tensor), base.valueless, base.path)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
@@ -120,6 +150,8 @@ class Scopes:
             mode = _NoFastPath()
             mode.__enter__()
         self._inside.append((self.current, mode))
+        if self.has_formula(module):
+            self._muted += 1
         if path or node.calls:
             self.scopes.append(Scope(path, self.current, node.calls))
             self.current = len(self.scopes) - 1
@@ -136,6 +168,10 @@ class Scopes:
         if node.calls == 1:
             node.inputs = tuple(_tensors((args, kwargs)))
             node.outputs = tuple(_tensors(output))
+        if self.has_formula(module):
+            self._muted -= 1
+            if error is None or output is not None:
+                self.book_module(module, args, kwargs[0] if kwargs else {}, output)
         self.current, mode = self._inside.pop()
         if mode is not None:
             mode.__exit__(None, None, None)
@@ -183,15 +219,29 @@ class Scopes:
     def _step_ends(self, *_: Any) -> None:
         self.optimizing -= self._is_watching
 
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Operators inside are not booked: what they are part of is."""
+        self._muted += 1
+        try:
+            yield
+        finally:
+            self._muted -= 1
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether operators are not to be booked."""
+        return self._muted > 0
+
     @property
     def _is_watching(self) -> bool:
         """Whether this is the innermost run of the calling thread; PyTorch's global hooks are called for all."""
-        return getattr(_active, "scopes", None) is self
+        return active() is self
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Follow this thread's module calls and optimizer steps; put the modules back as they were at the end."""
-        outer = getattr(_active, "scopes", None)
+        outer = active()
         _active.scopes = self
         with ExitStack() as stack:
             hooks = nn.modules.module
@@ -260,6 +310,12 @@ def _reset(value: Any, copy: Any) -> None:
         value.update(copy)
 
 
+def active() -> Scopes | None:
+    """The scopes of the innermost run of this thread."""
+    found: Scopes | None = getattr(_active, "scopes", None)
+    return found
+
+
 def _tensors(value: Any) -> Iterator[TensorSpec]:
     if isinstance(value, torch.Tensor):
         yield metadata_of(value).spec
@@ -294,7 +350,7 @@ def user_line() -> str:
 
 def current_place() -> str:
     """The current module and the user's line, to begin a sentence with."""
-    scopes: Scopes | None = getattr(_active, "scopes", None)
+    scopes = active()
     line = user_line()
     where = f" at {line}" if line else ""
     if scopes is None:
