@@ -79,30 +79,37 @@ class LayerInfo:
             return "--"
         return {0: "False", self.num_params: "True"}.get(self.trainable_params, "Partial")
 
-    def leftover_params(self) -> int:
-        """Parameters that no row below shows."""
-        below = (child for child in self.children if not child.is_recursive)
-        return self.num_params - sum(c.num_params if c.is_leaf_layer else c.leftover_params() for c in below)
-
-    def own_params(self, reached_max_depth: bool) -> int:
-        """The parameters that this row shows: all of them where no row below is shown."""
-        return self.num_params if reached_max_depth or self.is_leaf_layer else max(self.leftover_params(), 0)
-
     def own_macs(self, reached_max_depth: bool) -> int:
-        """The multiply-adds that this row shows, as `own_params`."""
+        """The multiply-adds that this row shows: those of the rows below too, where they are not shown."""
         return self.macs + (sum(child.macs for child in self.children) if reached_max_depth else 0)
 
-    def num_params_to_str(self, reached_max_depth: bool) -> str:
-        """The cell of the parameters' column."""
+    def num_params_to_str(self, reached_max_depth: bool, own: int | None = None) -> str:
+        """The cell of the parameters' column, for `own` of them; in parentheses where none is trained."""
+        shown = self.num_params if own is None else own
         if self.num_params and self.is_recursive:
             return "(recursive)"
-        shown = self.own_params(reached_max_depth)
         frozen = not self.trainable_params and (reached_max_depth or self.is_leaf_layer)
         return "--" if not shown else f"({shown:,})" if frozen else f"{shown:,}"
 
     def macs_to_str(self, reached_max_depth: bool) -> str:
         """The cell of the multiply-adds' column."""
         return f"{self.own_macs(reached_max_depth):,}" if self.own_macs(reached_max_depth) else "--"
+
+
+def own_params(rows: Iterable[LayerInfo]) -> dict[LayerInfo, int]:
+    """For each row the parameters that it shows, so that the rows add up to the model's.
+
+    A parameter is shown by the deepest row whose module holds it, and by the first of those.
+    """
+    owners: dict[int, tuple[LayerInfo, int]] = {}
+    for row in rows:
+        for _, parameter, count in () if row.is_recursive else parameters(row.module):
+            if id(parameter) not in owners or owners[id(parameter)][0].depth < row.depth:
+                owners[id(parameter)] = row, count
+    own: dict[LayerInfo, int] = {}
+    for row, count in owners.values():
+        own[row] = own.get(row, 0) + count
+    return own
 
 
 def parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter, int]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flopsight.compat._torchinfo_layers import LayerInfo, parameters
+from flopsight.compat._torchinfo_layers import LayerInfo, own_params, parameters
 from flopsight.compat._torchinfo_settings import (
     CONVERSION_FACTORS,
     HEADER_TITLES,
@@ -73,13 +73,15 @@ class FormattingOptions:
     def body(self, rows: Sequence[LayerInfo], total_params: int) -> list[str]:
         """The lines of the rows that are shown."""
         lines = []
-        for row in rows:
-            hidden = row.is_recursive and RowSettings.HIDE_RECURSIVE_LAYERS in self.row_settings
-            if row.depth <= self.max_depth and not hidden:
-                title = self.branch(row.depth) + self.title(row)
-                lines.append(self.line(title, _cells(row, row.depth == self.max_depth, total_params)))
-                if self.verbose == Verbosity.VERBOSE:
-                    lines += self.line_per_parameter(row)
+        reached = [row for row in rows if row.depth <= self.max_depth]
+        own = own_params(reached)
+        for row in reached:
+            if row.is_recursive and RowSettings.HIDE_RECURSIVE_LAYERS in self.row_settings:
+                continue
+            cells = _cells(row, row.depth == self.max_depth, own.get(row, 0), total_params)
+            lines.append(self.line(self.branch(row.depth) + self.title(row), cells))
+            if self.verbose == Verbosity.VERBOSE:
+                lines += self.line_per_parameter(row)
         return lines
 
     def line_per_parameter(self, row: LayerInfo) -> list[str]:
@@ -96,24 +98,23 @@ class FormattingOptions:
         return lines
 
 
-def _cells(row: LayerInfo, reached_max_depth: bool, total_params: int) -> dict[ColumnSettings, str]:
+def _cells(row: LayerInfo, reached_max_depth: bool, own: int, total_params: int) -> dict[ColumnSettings, str]:
     return {
         ColumnSettings.KERNEL_SIZE: str(row.kernel_size or "--"),
         ColumnSettings.GROUPS: str(row.groups or "--"),
         ColumnSettings.INPUT_SIZE: str(row.input_size or "--"),
         ColumnSettings.OUTPUT_SIZE: str(row.output_size or "--"),
-        ColumnSettings.NUM_PARAMS: row.num_params_to_str(reached_max_depth),
-        ColumnSettings.PARAMS_PERCENT: _percent(row, reached_max_depth, total_params),
+        ColumnSettings.NUM_PARAMS: row.num_params_to_str(reached_max_depth, own),
+        ColumnSettings.PARAMS_PERCENT: _percent(row, own, total_params),
         ColumnSettings.MULT_ADDS: row.macs_to_str(reached_max_depth),
         ColumnSettings.TRAINABLE: row.trainable,
     }
 
 
-def _percent(row: LayerInfo, reached_max_depth: bool, total_params: int) -> str:
+def _percent(row: LayerInfo, own: int, total_params: int) -> str:
     if total_params and row.is_recursive:
         return "(recursive)"
-    params = row.own_params(reached_max_depth)
-    return f"{params / total_params:>7.2%}" if params else "     --"
+    return f"{own / total_params:>7.2%}" if own else "     --"
 
 
 class ModelStatistics:

@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import re
+import warnings
+from collections import namedtuple
+from typing import Any
+
+import pytest
+import torch
+from compat.originals import MODELS, build
+from compat.small import Block, ByValue, convnet, state
+from torch import nn
+from torch.nn.utils import prune
+
+from flopsight.compat.torchinfo import ColumnSettings, ModelStatistics, Units, summary
+from flopsight.errors import InputError, ModelError
+
+TOTALS = ("total_mult_adds", "total_params", "trainable_params", "total_param_bytes", "total_output_bytes")
+COLUMNS = ("input_size", "output_size", "num_params", "params_percent", "kernel_size", "mult_adds", "trainable")
+FLOAT_BYTES = 4
+Pair = namedtuple("Pair", "left right")
+
+
+def quiet(model: nn.Module, *arguments: Any, **named: Any) -> ModelStatistics:
+    return summary(model, *arguments, verbose=0, **named)
+
+
+def theirs(model: nn.Module, *arguments: Any, **named: Any) -> Any:
+    """The original's, and its text with the units' letters: their names come out from Python 3.11 on."""
+    original = pytest.importorskip("torchinfo")
+    result = original.summary(model, *arguments, **{"verbose": 0, **named})
+    letters = {"Units.MEGABYTES": "M", "Units.GIGABYTES": "G", "Units.TERABYTES": "T"}
+    return result, re.sub("|".join(letters), lambda found: letters[found[0]], str(result))
+
+
+def totals(result: Any) -> dict[str, int]:
+    return {name: getattr(result, name) for name in TOTALS}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_totals_and_table_are_the_originals(name: str, torchvision: None) -> None:
+    model = build(name, real=True)
+    for settings in ({"depth": 9}, {"depth": 2, "row_settings": ("ascii_only", "var_names")}):
+        original, text = theirs(model, (2, 3, 64, 64), col_names=COLUMNS, **settings)
+        ours = quiet(model, (2, 3, 64, 64), col_names=COLUMNS, **settings)
+        assert totals(ours) == totals(original)
+        assert str(ours) == text
+
+
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)
+        self.other.weight = self.one.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.one(x) + self.other(x)
+
+
+class Free(nn.Module):
+    """A parameter of the module's own, beside a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.linear = nn.Parameter(torch.ones(5)), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x)
+
+
+DIFFERENCES = {
+    "takes the first size of a linear layer's input for all of its rows": (
+        nn.Linear(4, 6), (2, 3, 4), "total_mult_adds", 2 * (4 * 6 + 6), 2 * 3 * (4 * 6 + 6),
+    ),
+    "counts a transposed convolution at its output's positions, not its input's": (
+        nn.ConvTranspose2d(2, 3, 2, stride=2, bias=False), (1, 2, 4, 4), "total_mult_adds",
+        2 * 3 * 2 * 2 * 8 * 8, 2 * 3 * 2 * 2 * 4 * 4,
+    ),
+    "sees no operator but those of layers": (
+        Block(4), (2, 4), "total_mult_adds", 2 * (4 * 4 + 4), 2 * (4 * 4 + 4) + 2 * 4 * 4,
+    ),
+    "counts the attention of a MultiheadAttention as 0": (
+        nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), (1, 3, 4), "total_mult_adds",
+        (4 * 8 + 8) + (8 * 4 + 4) + 2 * 2 * 4,
+        3 * ((4 * 8 + 8) + (8 * 4 + 4) + 4 * (4 * 4 + 4)) + 2 * 3 * 3 * 4 + 2 * 2 * 4,
+    ),
+    "leaves out bytes of parameters that no layer without children holds": (
+        Free(), (1, 4), "total_param_bytes", FLOAT_BYTES * (4 * 4 + 4), FLOAT_BYTES * (4 * 4 + 4 + 5),
+    ),
+    "counts a weight once for each layer that holds it": (Tied(), (1, 4), "total_params", 2 * 4 * 4, 4 * 4),
+}  # fmt: skip
+"""Why the original is wrong: a model, its input, the figure, the original's, ours."""
+
+
+@pytest.mark.parametrize("reason", DIFFERENCES)
+def test_where_the_original_is_wrong(reason: str) -> None:
+    model, size, figure, original, ours = DIFFERENCES[reason]
+    assert getattr(quiet(model, size), figure) == ours
+    assert getattr(theirs(model, size)[0], figure) == original
+
+
+def test_a_vision_transformer_differs_for_these_reasons_only(torchvision: None) -> None:
+    from torchvision.models import VisionTransformer
+
+    layers, width, side, patch = 2, 32, 32, 8
+    model = VisionTransformer(side, patch, layers, 4, width, 4 * width)
+    tokens = (side // patch) ** 2 + 1
+    projections = 4 * (width * width + width)
+    mlp = 2 * 4 * width * width + 5 * width
+    attention = layers * 2 * tokens * tokens * width
+    original, _ = theirs(model, (1, 3, side, side))
+    ours = quiet(model, (1, 3, side, side))
+    left_out = layers * (tokens * projections + (tokens - 1) * mlp) + attention
+    assert ours.total_mult_adds == original.total_mult_adds + left_out
+    free = width + tokens * width + layers * projections
+    assert ours.total_param_bytes == original.total_param_bytes + FLOAT_BYTES * free
+    assert ours.total_output_bytes == original.total_output_bytes
+    assert ours.total_params == original.total_params
+
+
+class Nested(nn.Module):
+    """A list that is never called, a layer called several times, and one that is not called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4))])
+        self.act, self.idle = nn.PReLU(), nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return self.act(self.act(x))
+
+
+class Interleaved(Nested):
+    """Comes back to the list after another layer; the original then shows the list's row as recursive both times."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = self.act(block(x))
+        return x
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"verbose": 2},
+        {"row_settings": ("var_names", "depth", "hide_recursive_layers")},
+        {"row_settings": ()},
+        {"depth": 2, "col_width": 12},
+        {"mode": "train"},
+    ],
+)
+def test_rows_of_containers_and_repeated_layers_are_the_originals(
+    settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"verbose": 0, "col_names": COLUMNS, **settings}
+    original, text = theirs(Nested(), (3, 4), **settings)
+    capsys.readouterr()
+    ours = summary(Nested(), (3, 4), **settings)
+    assert str(ours) == text
+    assert [row.class_name for row in ours.summary_list] == [row.class_name for row in original.summary_list]
+    printed = capsys.readouterr().out
+    assert printed == (f"{text}\n" if settings["verbose"] else "")
+
+
+def column(text: str, title: str) -> int:
+    """The sum of a column of a table."""
+    header = next(line for line in text.splitlines() if title in line)
+    rows = text.split(header)[1].split("\n=")[1].splitlines()[1:]
+    found = [re.match(r"[\d,]+", row[header.index(title) :].strip("()")) for row in rows]
+    return sum(int(cell[0].replace(",", "")) for cell in found if cell)
+
+
+@pytest.mark.parametrize("depth", range(4))
+@pytest.mark.parametrize("model", [Nested(), Interleaved(), Tied(), Free(), Block(4), nn.MultiheadAttention(4, 2)])
+def test_rows_add_up_to_the_totals(model: nn.Module, depth: int) -> None:
+    inputs = 3 * [torch.zeros(3, 4)] if isinstance(model, nn.MultiheadAttention) else [torch.zeros(3, 4)]
+    result = quiet(model, input_data=inputs, depth=depth, col_names=("num_params", "mult_adds"))
+    assert column(str(result), "Param #") == result.total_params
+    assert column(str(result), "Mult-Adds") == result.total_mult_adds > 0
+
+
+def test_without_input_the_table_shows_the_construction() -> None:
+    original, text = theirs(Nested())
+    ours = quiet(Nested())
+    assert str(ours) == text
+    assert totals(ours) == totals(original)
+    assert ours.total_mult_adds == 0
+    assert "Total mult-adds" not in str(ours)
+
+
+def test_groups_have_a_column() -> None:
+    result = quiet(nn.Conv2d(4, 8, 3, groups=2), (1, 4, 8, 8), col_names=("groups", "kernel_size"), col_width=10)
+    row = str(result).splitlines()[3]
+    assert row.split() == ["Conv2d", "2", "[3,", "3]"]
+
+
+class Adds(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor, *, times: int = 1) -> dict[str, torch.Tensor]:
+        assert times == 2
+        return {"sum": x + y.float(), "left": x @ x.T * times}
+
+
+X, Y = torch.zeros(3, 4), torch.zeros(3, 4, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size"),
+    [
+        ({"input_size": [(3, 4), (3, 4)], "dtypes": [torch.float, torch.long]}, [(3, 4), (3, 4)]),
+        ({"input_size": ((3, 4), (3, 4)), "dtypes": [torch.FloatTensor, torch.LongTensor]}, [(3, 4), (3, 4)]),
+        ({"input_size": [(4,), (4,)], "batch_dim": 0, "dtypes": [torch.float, torch.long]}, [(4,), (4,)]),
+        ({"input_data": [X, Y]}, [X.shape, Y.shape]),
+        ({"input_data": {"x": X, "y": Y}}, {"x": X.shape, "y": Y.shape}),
+        ({"input_data": X, "y": Y}, X.shape),
+        ({"input_data": Pair(X, Y)}, Pair(X.shape, Y.shape)),
+    ],
+)
+def test_every_way_to_give_the_input(arguments: dict[str, Any], size: Any) -> None:
+    result = quiet(Adds(), times=2, **arguments)
+    rows = 1 if "batch_dim" in arguments else 3
+    assert result.input_size == size
+    assert result.total_mult_adds == rows * rows * 4
+    assert result.summary_list[0].output_size == [rows, rows]
+    of_x, of_y = rows * 4 * 4, rows * 4 * 8
+    assert result.total_input == (of_x if "y" in arguments else of_x + of_y)
+
+
+def test_one_shape_may_be_a_list_or_a_tuple() -> None:
+    for size in ((2, 4), [2, 4], [(2, 4)], ((2, 4),), torch.Size((2, 4))):
+        assert quiet(nn.Linear(4, 4), size).summary_list[0].output_size == [2, 4]
+
+
+def test_batch_dim_says_where_the_batch_goes() -> None:
+    assert quiet(nn.Identity(), (5, 6), batch_dim=1).summary_list[0].output_size == [5, 1, 6]
+    assert quiet(nn.Identity(), (5, 6), batch_dim=-1).summary_list[0].output_size == [5, 6, 1]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("mode", ["train", "eval", "same", None])
+def test_the_mode_is_as_asked_and_restored(mode: str | None, training: bool) -> None:
+    class Tells(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ x if self.training else x
+
+    model = nn.Sequential(Tells()).train(training)
+    ran = {"train": True, "same": training}.get(mode or "eval", False)
+    assert quiet(model, (2, 2), mode=mode).total_mult_adds == (8 if ran else 0)
+    assert model.training is model[0].training is training
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = convnet()
+    before = state(model)
+    quiet(model, (1, 3, 16, 16))
+    assert state(model) == before
+    with pytest.raises(ModelError):
+        quiet(model, (1, 4, 16, 16))
+    assert state(model) == before
+
+
+def test_a_model_that_needs_values_is_run() -> None:
+    result = quiet(ByValue(), input_data=torch.ones(2, 4))
+    assert [row.class_name for row in result.summary_list] == ["ByValue"] + 2 * ["Block", "Linear", "ReLU", "ReLU"]
+    assert result.total_mult_adds == 2 * (2 * (4 * 4 + 4) + 2 * 4 * 4)
+
+
+def test_scripted_modules_have_rows() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+    result = quiet(scripted, (2, 4))
+    assert [row.class_name for row in result.summary_list] == ["Sequential", "Linear", "ReLU"]
+    assert result.total_mult_adds == 2 * (4 * 4 + 4)
+
+
+class Lazy(nn.Module):
+    """Has a parameter whose shape its input decides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.UninitializedParameter()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.weight = nn.Parameter(torch.zeros(x.shape[-1], 3))
+        return x @ self.weight
+
+
+def test_lazy_parameters_are_counted_once_they_have_a_shape() -> None:
+    model = nn.Sequential(Lazy())
+    assert quiet(model).total_params == 0
+    result = quiet(model, (2, 5))
+    assert result.total_params == 5 * 3
+    assert [row.num_params for row in result.summary_list] == [5 * 3, 5 * 3]
+    assert isinstance(model[0].weight, nn.UninitializedParameter)
+
+
+def test_pruned_weights_leave_the_parameters_and_not_the_work() -> None:
+    model = nn.Sequential(nn.Linear(4, 4, bias=False))
+    prune.l1_unstructured(model[0], "weight", 0.5)
+    result = quiet(model, (2, 4))
+    assert result.total_params == 8
+    assert result.total_mult_adds == 2 * 4 * 4
+
+
+def test_frozen_parameters_are_shown_as_such() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).requires_grad_(False)
+    model[0].bias.requires_grad_(True)
+    _, text = theirs(model, (1, 2), col_names=("num_params", "trainable"))
+    result = quiet(model, (1, 2), col_names=("num_params", "trainable"))
+    assert str(result) == text
+    assert [row.trainable for row in result.summary_list] == ["Partial", "Partial", "False"]
+
+
+def test_units_can_be_chosen() -> None:
+    result = quiet(nn.Linear(4, 4), (1000, 4))
+    assert "Total mult-adds (M): 0.02" in str(result)
+    result.formatting.macs_units = Units.NONE
+    result.formatting.params_units = Units.KILOBYTES
+    assert "Total mult-adds: 20,000" in str(result)
+    assert "Total params (k): 0.02" in str(result)
+    assert result.to_readable(4 * 10**12) == (Units.TERABYTES, 4.0)
+    assert result.to_megabytes(5 * 10**5) == 0.5
+    assert result.float_to_megabytes(10**6) == 4.0
+
+
+def test_arguments_that_make_no_difference_say_so() -> None:
+    with pytest.warns(UserWarning, match="cache_forward_pass makes no difference"):
+        quiet(nn.Linear(2, 2), (1, 2), cache_forward_pass=True)
+    with pytest.warns(UserWarning, match="device makes no difference"):
+        quiet(nn.Linear(2, 2), (1, 2), device="cuda")
+    quiet(nn.Linear(2, 2), (1, 2), device="cpu", cache_forward_pass=False)
+
+
+WRONG = {
+    "verbose": ({"verbose": 4}, ValueError, "verbose is 4; give 0"),
+    "column": ({"col_names": ("mult_add",)}, ValueError, "no ColumnSettings 'mult_add'.*Did you mean 'mult_adds'"),
+    "row": ({"row_settings": ("dept",)}, ValueError, "no RowSettings 'dept'.*Did you mean 'depth'"),
+    "mode": ({"mode": "trian"}, ValueError, "no Mode 'trian'; there are train, eval, same"),
+    "width": ({"col_width": 0}, ValueError, "col_width is 0"),
+    "columns without a run": (
+        {"input_size": None, "col_names": ("output_size",)},
+        ValueError,
+        "output_size need a run",
+    ),
+    "both inputs": ({"input_data": torch.zeros(1, 2)}, RuntimeError, "input_data and input_size are both given"),
+    "device": ({"device": "lol"}, RuntimeError, "lol"),
+    "zero size": ({"input_size": (1, 0)}, ValueError, r"input_size is \(1, 0\); each size is an integer above 0"),
+    "no size": ({"input_size": []}, ValueError, "each size is an integer above 0"),
+    "kind of size": ({"input_size": "hello"}, TypeError, "input_size is 'hello'; give a shape"),
+    "shape": ({"input_size": (1, 3)}, RuntimeError, r"failed in Linear: RuntimeError: .*float32\[1, 3\]"),
+    "number of inputs": (
+        {"input_size": [(1, 2), (1, 2)]},
+        RuntimeError,
+        "takes 2 positional arguments but 3 were given",
+    ),
+    "dtype": ({"dtypes": ["float23"]}, InputError, "no dtype 'float23'.*Did you mean 'float"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_gets_the_originals_error_and_a_sentence(case: str) -> None:
+    arguments, kind, sentence = WRONG[case]
+    named = {"input_size": (1, 2), "verbose": 0, **arguments}
+    with pytest.raises(kind, match=sentence):
+        summary(nn.Linear(2, 2), **named)
+
+
+def test_a_model_must_be_a_module() -> None:
+    with pytest.raises(InputError, match=r"summary was given .*Linear.* as the model; give an instance"):
+        summary(nn.Linear, (1, 2))  # type: ignore[arg-type]
+
+
+def test_columns_are_named_as_the_originals() -> None:
+    original = pytest.importorskip("torchinfo")
+    assert {column.value for column in original.ColumnSettings} | {"groups"} == {c.value for c in ColumnSettings}
