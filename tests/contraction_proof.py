@@ -78,7 +78,9 @@ def cost_of(operator: str, given: Mapping[str, Any], out: Any) -> Cost:
 
 def defaults(operator: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the overload that has all `given` arguments takes for the others."""
-    schemas = [{a.name: a for a in s.arguments} for s in torch._C._jit_get_schemas_for_operator(operator)]
+    schemas = [
+        {a.name: a for a in s.arguments} for s in torch._C._jit_get_schemas_for_operator(operator.partition(".")[0])
+    ]
     schema = next((s for s in schemas if given.keys() <= s.keys()), None)
     assert schema is not None, f"no overload of {operator} takes {', '.join(given)}"
     return {name: a.default_value for name, a in schema.items() if a.has_default_value()}

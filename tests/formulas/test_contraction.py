@@ -297,6 +297,15 @@ def test_linear_pointwise(operator, m, k, n, with_bias):
     check(operator, {"X": x, "W": weight, "B": bias, "attr": "relu"}, reference)
 
 
+@proves("mkldnn::_linear_pointwise.binary")
+@given(m=sizes, k=sizes, n=sizes, attr=st.sampled_from(["add", "sum", "sub", "mul"]))
+def test_linear_with_another(operator, m, k, n, attr):
+    x, weight, other = array((m, k)), array((n, k), 1), array((m, n), 2)
+    apply = {"mul": lambda a, b: a * b, "sub": lambda a, b: a - b}.get(attr, lambda a, b: a + b)
+    arguments = {"X": x, "other": other, "W": weight, "B": None, "attr": attr}
+    check(operator, arguments, lambda: each(apply, linear(x, weight, None), other))
+
+
 @proves("aten::mm", "aten::addmm", "aten::outer")
 @given(m=sizes, k=sizes, n=sizes)
 def test_complex(operator, m, k, n):

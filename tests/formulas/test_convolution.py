@@ -17,7 +17,7 @@ from contraction_proof import (
     proves,
     total,
 )
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import Scalar, maximum
 
@@ -37,9 +37,7 @@ def settings_of_a_convolution(draw, transposed=False, dims=2, simple=False):
     spatial = [max(1, e - 2 * p) + draw(st.integers(0, 2)) for e, p in zip(extent, padding, strict=True)]
     channels = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
     first, second = (channels[0], channels[1] // groups) if transposed else (channels[1], channels[0] // groups)
-    if transposed:
-        padding = [0] * dims if any(s == 1 for s in spatial) else padding
-    return {
+    call = {
         "input": array((draw(st.integers(0, 2)), channels[0], *spatial)),
         "weight": array((first, second, *kernel), 1),
         "stride": stride,
@@ -51,6 +49,8 @@ def settings_of_a_convolution(draw, transposed=False, dims=2, simple=False):
         else [0] * dims,
         "transposed": transposed,
     }
+    assume(not transposed or min(transposed_shape(call)[2:]) > 0)
+    return call
 
 
 def padded(x, padding):
@@ -197,6 +197,20 @@ def test_then_relu(operator, call, with_bias, alpha):
         return each(lambda x: maximum(x, 0), result)
 
     known = named(operator, {**call, "bias": bias, "alpha": alpha}, input="self")
+    check(operator, known, reference)
+
+
+@proves("mkldnn::_convolution_pointwise")
+@given(call=settings_of_a_convolution(), binary=st.sampled_from(["add", "mul"]), unary=st.sampled_from([None, "relu"]))
+def test_with_another(operator, call, binary, unary):
+    known = named(operator, call, input="X", weight="W") | {"B": None, "binary_attr": binary, "unary_attr": unary}
+    apply = {"mul": lambda a, b: a * b, "add": lambda a, b: a + b}[binary]
+
+    def reference():
+        result = ordinary(call["input"], call["weight"], None, call)
+        result = each(apply, result, array(result.shape, 3))
+        return each(lambda x: maximum(x, 0), result) if unary else result
+
     check(operator, known, reference)
 
 

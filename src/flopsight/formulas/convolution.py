@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from math import gcd
 
 from flopsight.cost import Cost, TensorSpec, product
-from flopsight.formulas.parts import ACTIVATIONS, RELU, gathered, products, scaled
+from flopsight.formulas.parts import ACTIVATIONS, BINARIES, RELU, gathered, products, scaled
 from flopsight.formulas.registry import Case, formula
 
 Sizes = Sequence[int]
@@ -159,9 +159,17 @@ def add_relu_after(weight: TensorSpec, bias: TensorSpec | None, alpha: complex |
         Cost(macs=2 * 6 * 10 * 4 * 3, results=120, biases=120, compare=120),
     ),
 )
-def pointwise_after(W: TensorSpec, B: TensorSpec | None, attr: str, out: TensorSpec) -> Cost:
-    """An ordinary convolution, then the activation that attr names, of each result."""
-    return ordinary(W, out, bias=B is not None) + ACTIVATIONS[attr] * out.numel
+def pointwise_after(
+    W: TensorSpec,
+    B: TensorSpec | None,
+    out: TensorSpec,
+    attr: str = "none",
+    binary_attr: str = "none",
+    unary_attr: str | None = None,
+) -> Cost:
+    """An ordinary convolution, then what the call names: an operation with another tensor, an activation."""
+    after = ACTIVATIONS[attr] + BINARIES[binary_attr] + ACTIVATIONS[unary_attr]
+    return ordinary(W, out, bias=B is not None) + after * out.numel
 
 
 @formula(

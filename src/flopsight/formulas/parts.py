@@ -27,6 +27,16 @@ ACTIVATIONS = {
 }  # fmt: skip
 """Costs per element of the activations that fused operators name by a string."""
 
+BINARIES = {
+    None: ZERO,
+    "none": ZERO,
+    "add": Cost(add=1),
+    "sum": Cost(add=1),
+    "sub": Cost(add=1),
+    "mul": Cost(multiply=1),
+}
+"""Costs per element of what fused operators do with another tensor, named by a string."""
+
 
 def products(tensor: TensorSpec, *, outputs: int, length: int, bias: bool = False) -> Cost:
     """`outputs` dot products of `length` of numbers like those in `tensor`.

@@ -1,0 +1,71 @@
+"""Every formula of the contraction families is proven, or there is a reason why not; and asks for names that exist."""
+
+import importlib
+import inspect
+
+import pytest
+import torch
+import torch.ao.quantization.fx._decomposed  # registers quantized_decomposed
+from contraction_proof import PROVEN
+
+from flopsight.formulas.registry import load_formulas
+
+FILES = (
+    "attention", "attention_backward", "attention_packed", "contraction", "contraction_scaled", "convolution",
+    "convolution_backward", "distance", "linalg", "linalg_orthogonal", "linear", "quantized", "quantized_layers", "recurrent",
+    "recurrent_backward", "recurrent_cells", "sparse", "spectral", "transformer",
+)  # fmt: skip
+TESTS = (
+    "attention", "attention_backward", "contraction", "contraction_scaled", "convolution", "distance", "linalg",
+    "linalg_orthogonal", "quantized", "recurrent", "recurrent_backward", "sparse", "spectral", "transformer",
+)  # fmt: skip
+ITERATES = "an iteration whose number of steps depends on values: the textbook's leading order, tested as such"
+REASONS = dict.fromkeys(
+    ("aten::_linalg_eigh", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::linalg_eigvals", "aten::_linalg_svd",
+     "prims::svd", "aten::linalg_matrix_exp", "aten::matrix_exp"), ITERATES)  # fmt: skip
+"""Operators without a proof by the oracle, and why."""
+
+
+def ours():
+    """The formulas of these files that are not zero by definition, and those of quantization read off an equation."""
+    there = {f"flopsight.formulas.{file}" for file in FILES}
+    known = [f for f in load_formulas() if f.reason is None]
+    return [f for f in known if f.rule.__module__ in there or (f.case is None and f.family == "quantized")]
+
+
+def test_every_formula_is_proven_or_says_why_not():
+    for name in TESTS:
+        importlib.import_module(f"formulas.test_{name}")
+    operators = {f.operator for f in ours()}
+    assert operators - PROVEN - REASONS.keys() == set()
+    assert REASONS.keys() <= operators
+    assert not REASONS.keys() & PROVEN
+
+
+@pytest.mark.parametrize("formula", ours(), ids=lambda f: f.operator)
+def test_the_worked_case(formula):
+    if formula.case is None:
+        assert formula.rule.__module__ == "flopsight.formulas.equation"
+        return
+    assert formula.case.computed(formula.rule) == formula.case.cost
+    assert formula.equation
+
+
+@pytest.mark.parametrize("formula", ours(), ids=lambda f: f.operator)
+def test_every_overload_has_the_names_a_formula_asks_for(formula):
+    packet, _, overload = formula.operator.partition(".")
+    schemas = [s for s in torch._C._jit_get_schemas_for_operator(packet) if overload in ("", s.overload_name)]
+    assert schemas, f"no operator {formula.operator}"
+    parameters = inspect.signature(formula.rule).parameters.values()
+    needed = {p.name for p in parameters if p.default is inspect.Parameter.empty and p.name != "out"}
+    optional = {p.name for p in parameters} - needed - {"out"}
+    for schema in schemas:
+        assert needed <= {a.name for a in schema.arguments}, schema
+    if formula.case is not None:
+        assert optional <= {a.name for s in schemas for a in s.arguments} | shared_names(formula), formula.operator
+
+
+def shared_names(formula):
+    """Optional names that other operators with the same formula, or one made by the same hand, have."""
+    others = [f.operator for f in load_formulas() if f.rule.__code__ is formula.rule.__code__]
+    return {a.name for name in others for s in torch._C._jit_get_schemas_for_operator(name) for a in s.arguments}
