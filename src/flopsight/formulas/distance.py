@@ -65,7 +65,7 @@ def euclidean(x1: TensorSpec, x2: TensorSpec, out: TensorSpec) -> Cost:
 def distance_gradients(pairs: int, width: int, p: float) -> Cost:
     """What each pair adds to the gradient of one side, before it is summed.
 
-    p = 2: g / dist once, times a - b. 1: g times the sign of a - b. Infinity: g times that sign if |a - b| is dist, else 0.
+    p = 2: g / dist once, times a - b. 1: g times the sign of a - b. Infinity: that if |a - b| is dist, else 0.
     Other p: (a - b) |a - b|^(p - 2) * (g / dist^(p - 1)). Where dist is 0 the gradient is: one comparison a pair.
     """
     size = pairs * width
