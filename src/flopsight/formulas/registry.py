@@ -125,11 +125,13 @@ class Registry:
     """Formulas by operator: `namespace::name` for every overload, `namespace::name.overload` for one.
 
     The in-place twin `name_` of an operator, and its overloads that write to `out`, share its formula.
-    targets: formulas of module classes, autograd functions and Triton kernels, which are no operators.
+    targets: formulas of module classes, autograd functions and Triton kernels, which are no operators. around: what a
+    call of such a function or kernel goes through; the tracer sets it.
     """
 
     formulas: dict[str, Formula] = field(default_factory=dict)
     targets: dict[Any, Formula] = field(default_factory=dict)
+    around: Callable[..., Any] | None = None
     version: int = 0
 
     def add(self, formula: Formula, *, replace: bool = False) -> None:
@@ -219,7 +221,7 @@ def _target_name(target: Any) -> str:
 
 
 def _watch(target: Any) -> None:
-    """Have calls of a function or kernel that has a formula go through `flopsight.tracing.targets`.
+    """Have calls of a function or kernel that has a formula go through `REGISTRY.around`, once there is one.
 
     A module needs no such thing: its calls are seen anyway.
     """
@@ -232,9 +234,8 @@ def _watch(target: Any) -> None:
 
     @functools.wraps(call)
     def watched(*args: Any, **kwargs: Any) -> Any:
-        from flopsight.tracing.targets import run
-
-        return run(target, call, args, kwargs)
+        around = REGISTRY.around
+        return call(*args, **kwargs) if around is None else around(target, call, args, kwargs)
 
     setattr(target, name, staticmethod(watched) if isinstance(target, type) else watched)
 

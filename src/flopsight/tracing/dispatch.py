@@ -18,6 +18,7 @@ from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, opera
 from flopsight.tracing.results import infer
 from flopsight.tracing.scopes import FORWARD, OPTIMIZER, Scopes, user_line
 from flopsight.tracing.targets import has_formula, module_call
+from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors
 from flopsight.tracing.values import BY_VALUES
 
@@ -109,6 +110,7 @@ class Dispatcher(TorchDispatchMode):
         self.calls: list[tuple[Operation, int, int]] = []
         scopes.book = self.book
         if REGISTRY.targets:
+            REGISTRY.around = run_target
             scopes.has_formula, scopes.book_module = has_formula, self._book_module
         self.tensors = UserTensors(protect=protect)
         self._memo = _memo.current()

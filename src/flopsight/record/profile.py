@@ -1,8 +1,4 @@
-"""What a run cost: the data every analysis, view and shim reads. Needs no torch.
-
-A profile holds each kind of operator call once (`Operation`), the modules with their parameters (`ModuleNode`),
-where calls came from (`Scope`), and the calls in the order they ran, as three indices each.
-"""
+"""A run as a whole: every operator call, in order, and the questions asked of it."""
 
 from __future__ import annotations
 
@@ -12,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from flopsight.cost import ZERO, Cost, TensorSpec
+from flopsight.cost import ZERO, Cost
 from flopsight.errors import near
+from flopsight.record.calls import PHASES, ModuleNode, OpCall, Operation, Scope, ancestors
+from flopsight.record.tally import ParameterCount, Tally
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,200 +21,8 @@ if TYPE_CHECKING:
     from flopsight.analysis.explain import Explanation
     from flopsight.conventions import Convention
 
-PHASES = ("forward", "backward", "recompute", "optimizer")
-"""`recompute` is a forward that runs again inside backward, as activation checkpointing does."""
-
 REUSE = ("every", "once")
 """Which calls of a module count."""
-
-Specs = TensorSpec | tuple["Specs", ...] | None
-"""The tensors passed as one argument: one, a list of them, or none."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Operation:
-    """One kind of operator call: the operator with the metadata of its arguments.
-
-    operator: `namespace::name.overload`. family: the kind of work, which conventions go by.
-    inputs: tensors by schema name. arguments: everything else by schema name, as plain values.
-    outputs: results. cost: scalar operations of one call; None where they are unknown.
-    dtype: what it computes in. source: where the cost comes from (`flopsight`, `user`, `torch`, `decomposition`).
-    reason: for a cost that is zero by definition, why. site: for an unknown operator, where it was first called.
-    """
-
-    operator: str
-    family: str
-    inputs: Mapping[str, Specs]
-    arguments: Mapping[str, Any]
-    outputs: tuple[TensorSpec, ...]
-    cost: Cost | None
-    dtype: str
-    source: str = "flopsight"
-    reason: str | None = None
-    site: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The operator without its overload: `aten::add`."""
-        return self.operator.partition(".")[0]
-
-    def tensors(self) -> Iterator[TensorSpec]:
-        """Every input tensor, lists opened."""
-        return _flat(tuple(self.inputs.values()))
-
-    @property
-    def read_bytes(self) -> int:
-        """Bytes of all inputs."""
-        return sum(spec.nbytes for spec in self.tensors())
-
-    @property
-    def written_bytes(self) -> int:
-        """Bytes of all results."""
-        return sum(spec.nbytes for spec in self.outputs)
-
-
-def _flat(specs: Specs) -> Iterator[TensorSpec]:
-    if isinstance(specs, TensorSpec):
-        yield specs
-    elif specs is not None:
-        for spec in specs:
-            yield from _flat(spec)
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterRecord:
-    """A parameter or buffer as one module holds it.
-
-    identity: the same number for the same tensor wherever it is held, which is how tied parameters are told.
-    """
-
-    name: str
-    spec: TensorSpec
-    trainable: bool
-    buffer: bool
-    identity: int
-
-
-@dataclass(slots=True)
-class ModuleNode:
-    """A module of the model: `path` from the root (the root's is empty), class, own parameters and buffers.
-
-    calls: how often it was called. inputs, outputs: tensors of its first call.
-    """
-
-    path: str
-    kind: str
-    parameters: tuple[ParameterRecord, ...] = ()
-    calls: int = 0
-    inputs: tuple[TensorSpec, ...] = ()
-    outputs: tuple[TensorSpec, ...] = ()
-
-
-class Scope(NamedTuple):
-    """One call of a module: its path, the index of the calling scope (-1 at the root), and which call, from 0."""
-
-    path: str
-    parent: int
-    call: int = 0
-
-
-class OpCall(NamedTuple):
-    """One operator call: what ran, in which module (its path), in which phase."""
-
-    operation: Operation
-    module: str
-    phase: str
-
-
-class ParameterCount(int):
-    """Number of parameter elements, each tensor counted once, and what they consist of.
-
-    trainable, frozen: elements that require a gradient or do not. tied: elements of tensors held more than once,
-    counted for every holder beyond the first (they are not in the total again). buffers: elements of buffers.
-    nbytes: bytes of the parameters. buffer_bytes: bytes of the buffers.
-    """
-
-    trainable: int
-    frozen: int
-    tied: int
-    buffers: int
-    nbytes: int
-    buffer_bytes: int
-
-    @classmethod
-    def of(cls, records: list[ParameterRecord]) -> ParameterCount:
-        """Count the parameters and buffers held by some modules."""
-        first = {record.identity: record for record in reversed(records)}
-        parameters = [record for record in first.values() if not record.buffer]
-        buffers = [record for record in first.values() if record.buffer]
-        total = sum(record.spec.numel for record in parameters)
-        self = cls(total)
-        self.trainable = sum(record.spec.numel for record in parameters if record.trainable)
-        self.frozen = total - self.trainable
-        self.tied = sum(record.spec.numel for record in records if not record.buffer) - total
-        self.buffers = sum(record.spec.numel for record in buffers)
-        self.nbytes = sum(record.spec.nbytes for record in parameters)
-        self.buffer_bytes = sum(record.spec.nbytes for record in buffers)
-        return self
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Operator calls counted by kind, and what they cost together."""
-
-    counts: Mapping[Operation, int]
-
-    def __repr__(self) -> str:
-        bound = ">= " if self.unknown else ""
-        return f"<{self.calls:,} calls: {bound}{self.macs:,} MACs, {bound}{self.cost.exact:,} exact operations>"
-
-    @property
-    def calls(self) -> int:
-        """Number of operator calls."""
-        return sum(self.counts.values())
-
-    @cached_property
-    def cost(self) -> Cost:
-        """Scalar operations of all calls whose cost is known."""
-        return sum((n * op.cost for op, n in self.counts.items() if op.cost is not None), ZERO)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of contractions."""
-        return self.cost.macs
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations of contractions, two a multiply-accumulate."""
-        return self.cost.flops
-
-    @property
-    def effective_macs(self) -> int:
-        """`macs` without those that a mask given in the call makes unnecessary (causal attention, windows)."""
-        return self.cost.macs - self.cost.masked_macs
-
-    @property
-    def unknown(self) -> dict[str, list[Operation]]:
-        """Operators whose cost is not known, by name, each with the kinds of its calls; largest first."""
-        found: dict[str, list[Operation]] = {}
-        for operation in self.counts:
-            if operation.cost is None:
-                found.setdefault(operation.name, []).append(operation)
-
-        def touched(name: str) -> int:
-            return -sum(self.counts[op] * (op.read_bytes + op.written_bytes) for op in found[name])
-
-        return {name: found[name] for name in sorted(found, key=touched)}
-
-    def total(self, convention: str | Convention = "flops") -> int:
-        """The count under a convention: a name (`flopsight.conventions.names()`) or one of your own.
-
-        Raises: ConventionError for a name that is not known.
-        """
-        from flopsight import conventions
-
-        count = conventions.get(convention).count
-        return sum(n * count(op) for op, n in self.counts.items() if op.cost is not None)
 
 
 @dataclass
@@ -410,11 +216,3 @@ class Profile:
         assert phases == self.cost, "the phases do not add up to the whole"
         if "" in self.modules and not self.root:
             assert self.by_module()[""].cost == self.cost, "the modules do not add up to the whole"
-
-
-def ancestors(path: str) -> Iterator[str]:
-    """A module's path and those of all modules around it, innermost first, down to the root's (empty)."""
-    while path:
-        yield path
-        path = path.rpartition(".")[0]
-    yield ""
