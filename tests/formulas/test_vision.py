@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from functools import reduce
@@ -11,7 +12,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from oracle import Scalar, dot, maximum, minimum, total, value
-from proof import Call, Proof, prove, tensor, unproven
+from proof import REGISTRY, Call, Proof, prove, tensor, unproven
+
+from flopsight.sources.torchvision_operators import SCHEMAS
 
 
 def zeros(*shape: int) -> np.ndarray:
@@ -204,6 +207,8 @@ BOXES = st.integers(0, 6).map(
 
 PROOFS = {
     "torchvision::nms": Proof(nms, BOXES),
+    "torchvision::qnms": Proof(nms, BOXES),
+    "torchvision::qroi_align": Proof(roi_align, regions(ratio=True)),
     "torchvision::roi_align": Proof(roi_align, regions(ratio=True)),
     "torchvision::ps_roi_align": Proof(roi_align, regions(ratio=True, split=True)),
     "torchvision::_roi_align_backward": Proof(roi_align_backward, regions(ratio=True, backward=True)),
@@ -226,3 +231,14 @@ def test_counts(operator: str, data: st.DataObject) -> None:
 
 def test_every_formula_is_proven() -> None:
     assert unproven(PROOFS, "vision") == set()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.partition("(")[0])
+def test_formulas_ask_for_what_the_schema_has(schema: str) -> None:
+    name, _, rest = schema.partition("(")
+    formula = REGISTRY.find(f"torchvision::{name}")
+    if formula is None:
+        assert name == "box_iou_rotated"
+        return
+    arguments = {argument.split()[-1] for argument in rest.partition(")")[0].split(",") if argument}
+    assert set(inspect.signature(formula.rule).parameters) - {"out"} <= arguments

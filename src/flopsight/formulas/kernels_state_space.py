@@ -2,7 +2,8 @@
 
 B batch · D channels · L steps · N states of a channel · W taps of the convolution
 
-mamba_ssm itself calls its kernel without registering an operator: in a trace of it, put the rule on your own operator.
+mamba_ssm itself calls its kernel without registering an operator; its rule is given to the autograd function by
+`flopsight.formula(SelectiveScanFn)(selective_scan)`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ def selective_scan(
     D_: TensorSpec | None = None,
     z_: TensorSpec | None = None,
     delta_bias_: TensorSpec | None = None,
+    D: TensorSpec | None = None,
+    z: TensorSpec | None = None,
+    delta_bias: TensorSpec | None = None,
 ) -> Cost:
     """h = exp(delta * A) * h + (delta * u) * B for N states; y = sum(h * C), + D * u, * silu(z).
 
@@ -48,10 +52,10 @@ def selective_scan(
     """
     steps, N = u.numel, A.shape[-1]
     each = Cost(multiply=1 + 3 * N, add=N, special=N)
-    each += Cost(add=1) if delta_bias_ is not None else ZERO
+    each += Cost(add=1) if delta_bias_ is not None or delta_bias is not None else ZERO
     each += SOFTPLUS if delta_softplus else ZERO
-    each += Cost(multiply=1, add=1) if D_ is not None else ZERO
-    each += SILU + Cost(multiply=1) if z_ is not None else ZERO
+    each += Cost(multiply=1, add=1) if D_ is not None or D is not None else ZERO
+    each += SILU + Cost(multiply=1) if z_ is not None or z is not None else ZERO
     return contraction(outputs=steps, length=N) + steps * each
 
 

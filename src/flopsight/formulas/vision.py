@@ -11,7 +11,7 @@ from __future__ import annotations
 from flopsight.cost import ZERO, Cost, TensorSpec, contraction, product
 from flopsight.formulas.parts import reduced
 from flopsight.formulas.pooling import adaptive
-from flopsight.formulas.registry import Case, formula
+from flopsight.formulas.registry import Case, formula, zero
 from flopsight.formulas.sorting import log2_ceil
 
 WEIGHTS = Cost(compare=2, add=4, multiply=4)
@@ -25,10 +25,13 @@ OVERLAP = Cost(compare=4 + 2 + 1, add=2 + 2, multiply=1, divide=1)
 """w = max(min(x2) - max(x1), 0), h likewise; w*h / (area1 + area2 - w*h) > threshold"""
 
 
+zero("asks for a version", "torchvision::_cuda_version", family="vision")
+
+
 @formula(
-    "torchvision::nms",
+    "torchvision::nms", "torchvision::qnms",
     case=Case({"dets": (5, 4)}, (3,), Cost(compare=5 * 3) + 5 * BOX + 10 * OVERLAP),
-)
+)  # fmt: skip
 def nms(dets: TensorSpec) -> Cost:
     """A sort by score, n areas, and the overlap of every pair: n * (n - 1) / 2 of them.
 
@@ -53,7 +56,7 @@ _ALIGN = {"input": (2, 6, 8, 8), "rois": (5, 5), "pooled_height": 2, "pooled_wid
 
 
 @formula(
-    "torchvision::roi_align", "torchvision::ps_roi_align",
+    "torchvision::roi_align", "torchvision::ps_roi_align", "torchvision::qroi_align",
     case=Case(_ALIGN, (5, 6, 2, 3), 30 * 4 * WEIGHTS + 180 * (4 * SAMPLE + Cost(add=3, divide=1))),
 )  # fmt: skip
 def roi_align(

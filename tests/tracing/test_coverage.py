@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from flopsight.formulas.registry import load_formulas
+from flopsight.tracing import coverage
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def packets() -> list[coverage.Packet]:
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision, which is walked too, is not installed")
+    return coverage.packets()
+
+
+def test_every_core_operator_is_known(packets: list[coverage.Packet]) -> None:
+    core = [packet for packet in packets if packet.core]
+    assert len(core) > 150
+    assert [packet.name for packet in core if packet.status == "unknown"] == []
+
+
+def test_nearly_every_aten_operator_is_known(packets: list[coverage.Packet]) -> None:
+    aten = [packet for packet in packets if packet.name.startswith("aten::")]
+    unknown = [packet.name for packet in aten if packet.status == "unknown"]
+    assert len(aten) > 1500
+    assert len(unknown) <= 0.03 * len(aten), unknown
+
+
+def test_each_namespace_is_walked(packets: list[coverage.Packet]) -> None:
+    assert {packet.name.partition("::")[0] for packet in packets} == set(coverage.NAMESPACES)
+    assert {packet.status for packet in packets} == set(coverage.STATUSES)
+
+
+@pytest.mark.parametrize(
+    ("operator", "status"),
+    [
+        ("aten::addmm", "counted"),
+        ("aten::add_.Tensor", "counted"),
+        ("aten::add.out", "counted"),
+        ("aten::view", "zero"),
+        ("aten::linalg_multi_dot", "composite"),
+        ("aten::_foobar", "unknown"),
+    ],
+)
+def test_status(operator: str, status: str) -> None:
+    assert coverage.status(operator) == status
+
+
+def test_formulas_name_operators_that_exist(packets: list[coverage.Packet]) -> None:
+    names = {packet.name for packet in packets} | {schema.name for schema in torch._C._jit_get_all_schemas()}
+    walked = [f.operator for f in load_formulas() if f.operator.partition("::")[0] in coverage.NAMESPACES]
+    missing = [name for name in walked if not {name.partition(".")[0], name.partition(".")[0] + "_"} & names]
+    assert missing == []
+
+
+def test_the_page_is_up_to_date(packets: list[coverage.Packet]) -> None:
+    page = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+    if f"PyTorch {torch.__version__.partition('+')[0]}," not in page:
+        pytest.skip("the page is made with another version of PyTorch")
+    assert page == coverage.page(), "run: python -m flopsight.tracing.coverage docs/operators.md"
+
+
+def test_kinds_of_work() -> None:
+    formulas = load_formulas()
+    found = {name: coverage.kinds(formulas.formulas[name]) for name in ("aten::bmm", "aten::sigmoid", "aten::sum")}
+    assert found == {
+        "aten::bmm": "multiply-accumulate",
+        "aten::sigmoid": "add, divide, special",
+        "aten::sum": "add",
+    }
