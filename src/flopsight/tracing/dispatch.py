@@ -2,87 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator, OpOverload
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
 from flopsight.record import Operation
-from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, needs_values
-from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_weight, registry_version
+from flopsight.tracing.decompositions import decompositions
+from flopsight.tracing.fake import Fake, Metadata, fakes_of, make, metadata_in, metadata_of, needs_values
+from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, numel_of
+from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_weight
+from flopsight.tracing.place import user_line
 from flopsight.tracing.results import infer
-from flopsight.tracing.scopes import FORWARD, OPTIMIZER, Scopes, user_line
+from flopsight.tracing.scopes import FORWARD, OPTIMIZER, Scopes
 from flopsight.tracing.targets import has_formula, module_call
 from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors
 from flopsight.tracing.values import BY_VALUES
 
-FOLDED_ELEMENTS = 1 << 16
-"""Operators on constants that touch at most this many elements are run for real: control flow can use the results."""
-
 CONSTANT, VALUELESS, FAKE = 0, 2, 1  # what the tensors of a call are, as bits
-
-
-class Call:
-    """What is remembered of a call.
-
-    operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
-    target: the position of the argument that is the only result, where the operator writes to it.
-    small: whether it may be run on constants.
-    """
-
-    __slots__ = ("operation", "results", "single", "small", "target")
-
-    def __init__(self, info: OperatorInfo, operation: Operation, results: Any, *, small: bool) -> None:
-        self.operation = operation
-        self.results = results
-        self.single = results if isinstance(results, Metadata) and not info.writes else None
-        self.target = info.target
-        self.small = small
-
-
-class _Memo:
-    """Calls by operator and argument metadata, kept between profiles.
-
-    They are forgotten when a formula or the default dtype changes, which results may follow.
-    """
-
-    def __init__(self) -> None:
-        self.calls: dict[tuple[Any, ...], Call] = {}
-        self.version: tuple[int, torch.dtype] | None = None
-
-    def current(self) -> dict[tuple[Any, ...], Call]:
-        version = (registry_version(), torch.get_default_dtype())
-        if version != self.version or len(self.calls) > 100_000:
-            self.calls = {}
-            self.version = version
-        return self.calls
-
-
-_memo = _Memo()
-
-
-def _numel(value: Any) -> int:
-    if isinstance(value, Metadata):
-        return value.numel
-    return sum(map(_numel, value)) if isinstance(value, (list, tuple)) else 0
-
-
-def _fakes(results: Any) -> Any:
-    if isinstance(results, Metadata):
-        return make(results)
-    return [_fakes(item) for item in results] if isinstance(results, (list, tuple)) else results
-
-
-def _metas(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return metadata_of(value)
-    return type(value)(map(_metas, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _hashable(value: Any) -> Any:
@@ -113,17 +55,18 @@ class Dispatcher(TorchDispatchMode):
             REGISTRY.around = run_target
             scopes.has_formula, scopes.book_module = has_formula, self._book_module
         self.tensors = UserTensors(protect=protect)
-        self._memo = _memo.current()
+        self._memo = MEMO.current()
         self._unknown: dict[Operation, Operation] = {}
+        self._held = scopes.modules.held
         self._owner: str | None = None
 
     # --- the key of a call -------------------------------------------------------------------------------------
 
     def _real(self, tensor: torch.Tensor, key: list[Any]) -> int:
         """Add the metadata of a tensor that is not fake to the key; what it is, as bits."""
-        held = self.scopes.held.get(id(tensor))
+        held = self._held.get(id(tensor))
         if held is None:
-            held = self.scopes.held_at(tensor)
+            held = self.scopes.modules.held_at(tensor)
         key.append(held.metadata)
         if held.path is not None:
             self._owner = held.path
@@ -202,7 +145,7 @@ class Dispatcher(TorchDispatchMode):
         """The remembered call, or a new one from the operator's rules."""
         call = self._memo.get(key)
         if call is None:
-            metas, named = tuple(map(_metas, args)), {name: _metas(value) for name, value in kwargs.items()}
+            metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
             results = infer(info, metas, named)
             call = self._remember(info, key, metas, named, results)
         return call
@@ -211,7 +154,7 @@ class Dispatcher(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
     ) -> Call:
         record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs))
-        touched = _numel(args) + _numel(tuple(kwargs.values())) + _numel(results)
+        touched = numel_of(args) + numel_of(tuple(kwargs.values())) + numel_of(results)
         call = Call(info, record, results, small=touched <= FOLDED_ELEMENTS)
         self._memo[key] = call
         return call
@@ -245,16 +188,16 @@ class Dispatcher(TorchDispatchMode):
             out = info.func(*args, **kwargs)
         call = self._memo.get(key)
         if call is None:
-            named = {name: _metas(value) for name, value in kwargs.items()}
-            call = self._remember(info, key, tuple(map(_metas, args)), named, _metas(out))
+            named = {name: metadata_in(value) for name, value in kwargs.items()}
+            call = self._remember(info, key, tuple(map(metadata_in, args)), named, metadata_in(out))
         self._book(call.operation)
         return out
 
     def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""
-        metas, named = tuple(map(_metas, args)), {name: _metas(value) for name, value in kwargs.items()}
-        key = ("made", info.func, _hashable(metas), _hashable(tuple(named.values())), _hashable(_metas(out)))
-        call = self._memo.get(key) or self._remember(info, key, metas, named, _metas(out))
+        metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
+        key = ("made", info.func, _hashable(metas), _hashable(tuple(named.values())), _hashable(metadata_in(out)))
+        call = self._memo.get(key) or self._remember(info, key, metas, named, metadata_in(out))
         self._book(call.operation)
         return out
 
@@ -272,7 +215,7 @@ class Dispatcher(TorchDispatchMode):
     def _pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""
         if not info.writes:
-            return _fakes(call.results)
+            return fakes_of(call.results)
         targets = {name: args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes}
         if info.in_place_view:
             with torch._C._DisableTorchDispatch():
@@ -284,7 +227,7 @@ class Dispatcher(TorchDispatchMode):
                 self.tensors.note_overwritten(target)
         results = call.results if isinstance(call.results, list) else [call.results]
         outs = [
-            targets[alias[1]] if alias is not None else _fakes(result)
+            targets[alias[1]] if alias is not None else fakes_of(result)
             for alias, result in zip(info.returned, results, strict=False)
         ]
         return outs[0] if len(info.returned) == 1 else tuple(outs) if outs else None
@@ -333,30 +276,16 @@ def _flat(value: Any) -> list[torch.Tensor]:
 
 def decomposed(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost | None:
     """The cost of an operator as the sum over the operators PyTorch itself writes it with; None if that is unknown."""
-    for parts in _decompositions(info.func):
+    for parts in decompositions(info.func):
         scopes = Scopes(restore=False)
         scopes.root("decomposition", None)
         inner = Dispatcher(scopes, execute=False, protect=True)
         try:
             with torch.no_grad(), inner:
-                parts(*_fakes(list(args)), **{name: _fakes(value) for name, value in kwargs.items()})
-        except Exception:
+                parts(*fakes_of(list(args)), **{name: fakes_of(value) for name, value in kwargs.items()})
+        except Exception:  # one that fails is one PyTorch does not have
             continue
         costs = [record.cost for record, _, _ in inner.calls]
         if costs and all(cost is not None for cost in costs):
             return sum((cost for cost in costs if cost is not None), ZERO)
     return None
-
-
-def _decompositions(func: OpOverload) -> list[Callable[..., Any]]:
-    import torch._decomp.decompositions
-    from torch._decomp import decomposition_table
-
-    found: list[Callable[..., Any]] = []
-    if func in decomposition_table:
-        found.append(decomposition_table[func])
-    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeExplicitAutograd"):
-        found.append(
-            lambda *args, **kwargs: func._op_dk(torch._C.DispatchKey.CompositeExplicitAutograd, *args, **kwargs)
-        )
-    return found

@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from flopsight.cost import TensorSpec, product
 from flopsight.errors import NeedsValuesError
+from flopsight.tracing.place import current_place
 
 CPU = torch.device("cpu")
 
@@ -189,10 +190,22 @@ def make(of: Metadata, *, requires_grad: bool = False) -> Fake:
     return tensor
 
 
+def fakes_of(results: Any) -> Any:
+    """A new fake tensor for each metadata, in lists and tuples too."""
+    if isinstance(results, Metadata):
+        return make(results)
+    return [fakes_of(item) for item in results] if isinstance(results, (list, tuple)) else results
+
+
+def metadata_in(value: Any) -> Any:
+    """Metadata for each tensor, in lists and tuples too."""
+    if isinstance(value, torch.Tensor):
+        return metadata_of(value)
+    return type(value)(map(metadata_in, value)) if isinstance(value, (list, tuple)) else value
+
+
 def needs_values(what: str) -> NeedsValuesError:
     """The error for code that wants the values of a fake tensor; names the module and the user's line."""
-    from flopsight.tracing.scopes import current_place
-
     return NeedsValuesError(
         f"{current_place()} needs the values of a tensor ({what}), but nothing is computed in this run; "
         "pass execute=True to run the model with real tensors and count the same."

@@ -11,7 +11,7 @@ import torch
 from flopsight.formulas.registry import REGISTRY, Formula, bind
 from flopsight.record import Operation, Specs
 from flopsight.tracing.fake import Fake, metadata_of
-from flopsight.tracing.scopes import active
+from flopsight.tracing.place import active
 
 
 def has_formula(module: torch.nn.Module) -> bool:

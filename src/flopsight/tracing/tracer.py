@@ -13,9 +13,10 @@ from torch import nn
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
-from flopsight.tracing.dispatch import FOLDED_ELEMENTS, Dispatcher
+from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, arguments, describe, fill
+from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.scopes import Scopes
 
 Model = nn.Module | Callable[..., Any]
@@ -148,7 +149,7 @@ def _backward(output: Any, scopes: Scopes, given: Any) -> None:
             "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
             "unfreeze one (requires_grad_()), or leave backward out."
         )
-    leaves: list[torch.Tensor] = [*scopes.parameters()]
+    leaves: list[torch.Tensor] = [*scopes.modules.parameters()]
     fill(given, lambda value: leaves.append(value) if value.is_leaf else None)
     gradients = [(leaf, leaf.grad) for leaf in leaves]
     try:
@@ -176,7 +177,7 @@ def _seed(output: torch.Tensor) -> torch.Tensor:
 
 def _model_sentence(error: Exception, scopes: Scopes, args: Any, kwargs: Any) -> str:
     given = ", ".join([*map(str, describe(args)), *(f"{k}={v}" for k, v in describe(kwargs).items())])
-    node = scopes.nodes[scopes.failed or ""]
+    node = scopes.modules.nodes[scopes.failed or ""]
     where = f"module {node.path!r} ({node.kind})" if node.path else node.kind
     text = str(error).strip().rstrip(".")
     return f"The model's own code failed in {where}: {type(error).__name__}: {text}. It was called with ({given})."
@@ -195,7 +196,7 @@ def _unknown_sentence(record: Profile) -> str:
 def _record(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, Any]) -> Profile:
     index: dict[Operation, int] = {}
     calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in dispatcher.calls]
-    return Profile(name, list(index), scopes.scopes, calls, scopes.nodes, about=about)
+    return Profile(name, list(index), scopes.scopes, calls, scopes.modules.nodes, about=about)
 
 
 class Profiler:

@@ -1,0 +1,61 @@
+"""Calls remembered by operator and argument metadata: the same call costs the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from flopsight.record import Operation
+from flopsight.tracing.fake import Metadata
+from flopsight.tracing.operators import OperatorInfo, registry_version
+
+FOLDED_ELEMENTS = 1 << 16
+"""Operators on constants that touch at most this many elements are run for real: control flow can use the results."""
+
+
+class Call:
+    """What is remembered of a call.
+
+    operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
+    target: the position of the argument that is the only result, where the operator writes to it.
+    small: whether it may be run on constants.
+    """
+
+    __slots__ = ("operation", "results", "single", "small", "target")
+
+    def __init__(self, info: OperatorInfo, operation: Operation, results: Any, *, small: bool) -> None:
+        self.operation = operation
+        self.results = results
+        self.single = results if isinstance(results, Metadata) and not info.writes else None
+        self.target = info.target
+        self.small = small
+
+
+class Memo:
+    """Calls by operator and argument metadata, kept between profiles.
+
+    They are forgotten when a formula or the default dtype changes, which results may follow.
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[tuple[Any, ...], Call] = {}
+        self.version: tuple[int, torch.dtype] | None = None
+
+    def current(self) -> dict[tuple[Any, ...], Call]:
+        """The calls remembered that still hold."""
+        version = (registry_version(), torch.get_default_dtype())
+        if version != self.version or len(self.calls) > 100_000:
+            self.calls = {}
+            self.version = version
+        return self.calls
+
+
+MEMO = Memo()
+
+
+def numel_of(value: Any) -> int:
+    """Number of elements of metadata, in lists and tuples too."""
+    if isinstance(value, Metadata):
+        return value.numel
+    return sum(map(numel_of, value)) if isinstance(value, (list, tuple)) else 0

@@ -1,0 +1,62 @@
+"""The run that is active in a thread, and the line of the user's code it is at."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+_HERE = str(Path(__file__).parent.parent)
+_TORCH = str(Path(torch.__file__).parent)
+_CHECKPOINT = "torch/utils/checkpoint.py"
+_active = threading.local()
+
+
+class Run(Protocol):
+    """A run as seen from inside it."""
+
+    def describe(self) -> str:
+        """The current module, to begin a sentence with."""
+
+
+def active() -> Any:
+    """The innermost run of this thread, or None."""
+    return getattr(_active, "run", None)
+
+
+def activate(run: Run | None) -> None:
+    """Make `run` the innermost of this thread."""
+    _active.run = run
+
+
+def in_checkpoint() -> bool:
+    """Whether the code that is running was called by `torch.utils.checkpoint`."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.endswith(_CHECKPOINT):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def user_line() -> str:
+    """`file:line: code` of the innermost frame that is neither PyTorch's nor flopsight's; empty if there is none."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith((_HERE, _TORCH, "<frozen")):
+            code = linecache.getline(name, frame.f_lineno).strip()
+            return f"{name}:{frame.f_lineno}" + (f": {code}" if code else "")
+        frame = frame.f_back
+    return ""
+
+
+def current_place() -> str:
+    """The current module and the user's line, to begin a sentence with."""
+    run: Run | None = active()
+    line = user_line()
+    return (run.describe() if run is not None else "Code") + (f" at {line}" if line else "")

@@ -1,0 +1,161 @@
+"""Element by element: broadcasting, type promotion, and the strides of the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from flopsight.tracing.fake import Metadata
+from flopsight.tracing.shapes.rules import RULES, Result, rule
+
+
+def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape that tensors of `shapes` broadcast to, or None if they do not."""
+    out: list[int] = []
+    for sizes in zip(*(((1,) * (max(map(len, shapes)) - len(shape))) + shape for shape in shapes), strict=True):
+        size = next((size for size in sizes if size != 1), 1)
+        if any(other not in (1, size) for other in sizes):
+            return None
+        out.append(size)
+    return tuple(out)
+
+
+def dense(of: Metadata) -> bool:
+    """Whether the elements fill memory without gap or overlap, in some order of dimensions."""
+    step = 1
+    for stride, size in sorted(zip(of.stride, of.shape, strict=True)):
+        if size != 1:
+            if stride != step:
+                return False
+            step *= size
+    return of.numel > 0
+
+
+_CATEGORY = {bool: 0, int: 1, float: 2, complex: 3}
+
+
+def _category(dtype: torch.dtype) -> int:
+    return 3 if dtype.is_complex else 2 if dtype.is_floating_point else 0 if dtype is torch.bool else 1
+
+
+def _promoted(operands: tuple[Any, ...]) -> torch.dtype:
+    """The dtype PyTorch computes in: tensors with dimensions first, then those without, then numbers."""
+    ranks: list[torch.dtype | None] = [None, None, None]
+    for operand in operands:
+        if isinstance(operand, Metadata):
+            rank, dtype = (0 if operand.shape else 1), operand.dtype
+        else:
+            rank, dtype = 2, _number_dtype(operand)
+        known = ranks[rank]
+        ranks[rank] = dtype if known is None else torch.promote_types(known, dtype)
+    found: torch.dtype | None = None
+    for dtype_of_rank in ranks:
+        if dtype_of_rank is not None and (found is None or _category(dtype_of_rank) > _category(found)):
+            found = dtype_of_rank if found is None else torch.promote_types(found, dtype_of_rank)
+            if found is not dtype_of_rank and _category(found) == 3 and not dtype_of_rank.is_complex:
+                raise ValueError("mixed complex promotion is left to PyTorch")
+    assert found is not None
+    return found
+
+
+def _number_dtype(number: Any) -> torch.dtype:
+    if isinstance(number, bool):
+        return torch.bool
+    if isinstance(number, int):
+        return torch.int64
+    if isinstance(number, float):
+        return torch.get_default_dtype()
+    raise ValueError("complex numbers are left to PyTorch")
+
+
+def elementwise(operands: tuple[Any, ...], dtype: torch.dtype) -> Result:
+    """The result in `dtype` of an operator on each element; None where strides are not the simple case."""
+    tensors = [operand for operand in operands if isinstance(operand, Metadata)]
+    shape = tensors[0].shape if len(tensors) == 1 else broadcast(*(t.shape for t in tensors))
+    if shape is None or len({t.device for t in tensors}) > 1:
+        return None
+    first = next((t for t in tensors if t.shape == shape), None)
+    if first is None or not dense(first):
+        return None
+    for t in tensors:
+        if t.shape == shape:
+            if t.stride != first.stride:
+                return None
+        elif not (first.is_contiguous and t.is_contiguous) and t.numel != 1:
+            return None
+    return first.like(shape, first.stride, dtype)
+
+
+def _same(*operands: Any, **_: Any) -> Result:
+    return elementwise(operands, _promoted(operands))
+
+
+def _difference(*operands: Any, **named: Any) -> Result:
+    boolean = any((o.dtype if isinstance(o, Metadata) else _number_dtype(o)) is torch.bool for o in operands)
+    return None if boolean else _same(*operands, **named)
+
+
+def _floating(*operands: Any, **_: Any) -> Result:
+    dtype = _promoted(operands)
+    return elementwise(operands, dtype if _category(dtype) >= 2 else torch.get_default_dtype())
+
+
+def _boolean(*operands: Any, **_: Any) -> Result:
+    return elementwise(operands, torch.bool)
+
+
+def _unary(self: Metadata, *_: Any, **__: Any) -> Result:
+    return elementwise((self,), self.dtype)
+
+
+def _unary_floating(self: Metadata, *_: Any, **__: Any) -> Result:
+    return _floating(self)
+
+
+RULES |= dict.fromkeys(("aten::add", "aten::mul", "aten::maximum", "aten::minimum"), _same)
+RULES |= dict.fromkeys(("aten::sub", "aten::rsub"), _difference)
+RULES |= dict.fromkeys(("aten::eq", "aten::ne", "aten::lt", "aten::le", "aten::gt", "aten::ge"), _boolean)
+RULES |= dict.fromkeys(("aten::logical_not", "aten::logical_and", "aten::logical_or", "aten::isnan"), _boolean)
+RULES |= dict.fromkeys(
+    ("aten::relu", "aten::neg", "aten::gelu", "aten::silu", "aten::hardtanh", "aten::hardswish", "aten::hardsigmoid",
+     "aten::leaky_relu", "aten::elu", "aten::softplus", "aten::mish", "aten::bitwise_not",
+     "aten::bernoulli"),
+    _unary,
+)  # fmt: skip
+RULES |= dict.fromkeys(
+    ("aten::exp", "aten::log", "aten::sqrt", "aten::rsqrt", "aten::sin", "aten::cos", "aten::tanh", "aten::sigmoid",
+     "aten::erf", "aten::reciprocal"),
+    _unary_floating,
+)  # fmt: skip
+
+
+@rule("aten::div")
+def _div(self: Metadata, other: Any, *, rounding_mode: str | None = None) -> Result:
+    return _floating(self, other) if rounding_mode is None else None
+
+
+@rule("aten::pow")
+def _pow(self: Any, exponent: Any) -> Result:
+    return (
+        elementwise((self,), self.dtype)
+        if self.dtype.is_floating_point and not isinstance(exponent, Metadata)
+        else None
+    )
+
+
+@rule("aten::clamp")
+def _clamp(self: Metadata, *bounds: Any, **named: Any) -> Result:
+    numbers = all(bound is None or type(bound) in (int, float) for bound in (*bounds, *named.values()))
+    return elementwise((self,), self.dtype) if numbers and self.dtype.is_floating_point else None
+
+
+@rule("aten::clamp_min", "aten::clamp_max")
+def _clamp_one(self: Metadata, bound: Any) -> Result:
+    return elementwise((self,), self.dtype) if type(bound) in (int, float) and self.dtype.is_floating_point else None
+
+
+@rule("aten::native_dropout")
+def _native_dropout(input: Metadata, p: float, train: bool | None) -> Result:
+    out = elementwise((input,), input.dtype)
+    return out and (out, out.like(out.shape, out.stride, torch.bool))

@@ -1,0 +1,77 @@
+"""Look-ups, copies, concatenation and new tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from flopsight.tracing.fake import Metadata, contiguous, metadata
+from flopsight.tracing.shapes.elementwise import broadcast, dense
+from flopsight.tracing.shapes.rules import Result, rule
+
+
+@rule("aten::embedding")
+def _embedding(
+    weight: Metadata, indices: Metadata, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
+) -> Result:
+    if weight.ndim != 2 or indices.dtype not in (torch.int64, torch.int32):
+        return None
+    return weight.like((*indices.shape, weight.shape[1]))
+
+
+@rule("aten::cat")
+def _cat(tensors: list[Metadata], dim: int = 0) -> Result:
+    first = tensors[0]
+    if not -first.ndim <= dim < first.ndim:
+        return None
+    dim %= first.ndim
+    for t in tensors:
+        rest = t.shape[:dim] + t.shape[dim + 1 :]
+        if rest != first.shape[:dim] + first.shape[dim + 1 :] or t.dtype != first.dtype or not t.is_contiguous:
+            return None
+    return first.like((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]))
+
+
+@rule("aten::clone")
+def _clone(self: Metadata, *, memory_format: torch.memory_format | None = None) -> Result:
+    if memory_format is torch.contiguous_format:
+        return self.like(self.shape)
+    return self if memory_format in (None, torch.preserve_format) and dense(self) else None
+
+
+@rule("aten::_to_copy")
+def _to_copy(self: Metadata, *, dtype: torch.dtype | None = None, memory_format: Any = None, **options: Any) -> Result:
+    if (
+        memory_format not in (None, torch.preserve_format)
+        or not dense(self)
+        or options.get("layout") not in (None, torch.strided)
+    ):
+        return None
+    device = options.get("device") or self.device
+    return metadata(self.shape, self.stride, dtype or self.dtype, device)
+
+
+@rule("aten::copy_", "aten::fill_", "aten::zero_")
+def _overwrite(self: Metadata, *_: Any, **__: Any) -> Result:
+    source = _[0] if _ and isinstance(_[0], Metadata) else None
+    return self if source is None or broadcast(self.shape, source.shape) == self.shape else None
+
+
+def _new(shape: tuple[int, ...], dtype: torch.dtype | None, device: torch.device | None) -> Metadata:
+    return metadata(
+        tuple(shape), contiguous(tuple(shape)), dtype or torch.get_default_dtype(), device or torch.device("cpu")
+    )
+
+
+@rule("aten::empty", "aten::zeros", "aten::ones", "aten::rand", "aten::randn")
+def _factory(
+    size: list[int], *, dtype: torch.dtype | None = None, device: torch.device | None = None, layout: Any = None,
+    pin_memory: Any = None, memory_format: Any = None,
+) -> Result:  # fmt: skip
+    return _new(tuple(size), dtype, device) if memory_format is None and layout in (None, torch.strided) else None
+
+
+@rule("aten::roll")
+def _roll(self: Metadata, shifts: list[int], dims: list[int] | None = None) -> Result:
+    return self if self.is_contiguous and dims and all(-self.ndim <= d < self.ndim for d in dims) else None
