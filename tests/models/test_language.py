@@ -80,3 +80,14 @@ def test_mixtral_counts_the_experts_that_are_used():
     c = model.config
     experts = 128 * c.num_experts_per_tok * 3 * c.hidden_size * c.intermediate_size
     assert p["model.layers.0.mlp.experts"].macs == experts
+    assert (p.experts.experts, p.experts.used) == (8, 2)
+    assert p.experts.macs - p.experts.active_macs == 2 * 3 * experts  # in two layers, the other six of eight
+
+
+def test_mixtral_8x7b_parameters_total_and_active():
+    p = profile(made("MixtralForCausalLM"), {"input_ids": ids(1, 16)})
+    assert (p.experts.params, p.experts.active_params) == (46_702_792_704, 12_879_925_248)
+
+
+def test_a_model_without_experts_has_none():
+    assert profile(torch.nn.Linear(2, 3), (1, 2)).experts is None

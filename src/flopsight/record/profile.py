@@ -18,6 +18,7 @@ from flopsight.record.tally import ParameterCount, Tally
 if TYPE_CHECKING:
     import pandas as pd
 
+    from flopsight.analysis.experts import Experts
     from flopsight.analysis.explain import Explanation
     from flopsight.conventions import Convention
 
@@ -133,6 +134,13 @@ class Profile:
         from flopsight.analysis.explain import explain
 
         return explain(self, *conventions, phase=phase)
+
+    @cached_property
+    def experts(self) -> Experts | None:
+        """Mixture of experts: parameters and MACs of all experts, and those one token uses; None without experts."""
+        from flopsight.analysis.experts import experts
+
+        return experts(self)
 
     @cached_property
     def params(self) -> ParameterCount:
