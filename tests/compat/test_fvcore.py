@@ -136,12 +136,12 @@ class Norms(nn.Module):
         super().__init__()
         self.conv, self.up = nn.Conv2d(4, 4, 3, groups=2), nn.ConvTranspose2d(4, 4, 2, stride=2)
         self.batch, self.group, self.instance = nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4)
-        self.layer, self.pool, self.fc = nn.LayerNorm(8), nn.AdaptiveAvgPool2d(1), nn.Linear(4, 4)
+        self.layer, self.pool, self.fc = nn.LayerNorm(8), nn.AdaptiveAvgPool2d(1), nn.Linear(4, 5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.layer(self.instance(self.group(self.batch(self.up(self.conv(x))))))
         x = nn.functional.interpolate(x, scale_factor=2, mode="bilinear") + nn.functional.interpolate(x, scale_factor=2)
-        return self.fc(self.pool(x).flatten(1)) @ torch.ones(4, 4)
+        return self.fc(self.pool(x).flatten(1)) @ torch.ones(5, 4)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -237,6 +237,13 @@ def test_warnings_of_the_model_are_its_own_unless_hidden() -> None:
         fvcore.FlopCountAnalysis(Warns(), torch.zeros(1)).total()
 
 
+def test_dropout_is_no_unsupported_operator() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.Dropout1d()).train()
+    analysis = fvcore.FlopCountAnalysis(model, torch.zeros(1, 2, 3))
+    assert analysis.total() == 0
+    assert analysis.unsupported_ops() == {}
+
+
 def test_copy_keeps_the_settings() -> None:
     analysis = fvcore.FlopCountAnalysis(Caller(), torch.zeros(1, 3)).uncalled_modules_warnings(False)
     analysis.ancestor_mode("caller").set_op_handle("aten::linear", lambda inputs, outputs: 5)
@@ -289,6 +296,26 @@ def test_table_keeps_the_indentation() -> None:
         "|   1.weight   |   (10, 10)             |          |",
         "|   1.bias     |   (10,)                |          |",
     ]
+
+
+def test_table_ends_at_the_depth_asked_for() -> None:
+    model = nn.Sequential(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), nn.Linear(3, 3))
+    table = fvcore.flop_count_table(fvcore.FlopCountAnalysis(model, torch.zeros(1, 3)), max_depth=1)
+    assert [row[1] for row in cells(table)[2:]] == ["model", "0", "1"]
+
+
+def test_table_keeps_a_module_for_what_is_below_it() -> None:
+    class Direct(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.direct = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.direct.forward(x)
+
+    analysis = fvcore.FlopCountAnalysis(Direct(), torch.zeros(1, 1, 4, 4)).ancestor_mode("caller")
+    assert analysis.by_module() == {"": 16, "direct": 0, "direct.0": 0, "direct.1": 16}
+    assert cells(fvcore.flop_count_table(analysis))[2:] == [["", "direct.1", "", "16", ""]]
 
 
 def test_pipe_tables_align_integers_to_the_right() -> None:

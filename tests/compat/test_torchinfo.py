@@ -125,13 +125,25 @@ class Nested(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList([nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4))])
+        self.blocks = nn.ModuleList([nn.Linear(4, 6), nn.Sequential(nn.Linear(6, 4))])
         self.act, self.idle = nn.PReLU(), nn.Linear(2, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for block in self.blocks:
             x = block(x)
         return self.act(self.act(x))
+
+
+class Shared(nn.Module):
+    """Calls a layer as its own, then as another module's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act = nn.PReLU()
+        self.block = nn.Sequential(self.act)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.block(self.act(x))
 
 
 class Interleaved(Nested):
@@ -175,12 +187,28 @@ def column(text: str, title: str) -> int:
 
 
 @pytest.mark.parametrize("depth", range(4))
-@pytest.mark.parametrize("model", [Nested(), Interleaved(), Tied(), Free(), Block(4), nn.MultiheadAttention(4, 2)])
+@pytest.mark.parametrize(
+    "model", [Nested(), Shared(), Interleaved(), Tied(), Free(), Block(4), nn.MultiheadAttention(4, 2)]
+)
 def test_rows_add_up_to_the_totals(model: nn.Module, depth: int) -> None:
     inputs = 3 * [torch.zeros(3, 4)] if isinstance(model, nn.MultiheadAttention) else [torch.zeros(3, 4)]
     result = quiet(model, input_data=inputs, depth=depth, col_names=("num_params", "mult_adds"))
     assert column(str(result), "Param #") == result.total_params
     assert column(str(result), "Mult-Adds") == result.total_mult_adds > 0
+
+
+def test_a_shared_layer_is_shown_where_it_was_called() -> None:
+    rows = quiet(Shared(), (3, 4)).summary_list
+    assert [(row.path, row.depth, row.is_recursive) for row in rows[1:]] == [
+        ("act", 1, False),
+        ("block", 1, False),
+        ("block.0", 2, True),
+    ]
+
+
+def test_long_names_widen_the_column_as_in_the_original() -> None:
+    model = type("A" * 43, (nn.Linear,), {})(2, 2)
+    assert str(quiet(model, (1, 2))) == theirs(model, (1, 2))[1]
 
 
 def test_without_input_the_table_shows_the_construction() -> None:
@@ -216,6 +244,7 @@ X, Y = torch.zeros(3, 4), torch.zeros(3, 4, dtype=torch.long)
         ({"input_data": [X, Y]}, [X.shape, Y.shape]),
         ({"input_data": {"x": X, "y": Y}}, {"x": X.shape, "y": Y.shape}),
         ({"input_data": X, "y": Y}, X.shape),
+        ({"input_size": (3, 4), "y": Y}, [(3, 4)]),
         ({"input_data": Pair(X, Y)}, Pair(X.shape, Y.shape)),
     ],
 )
