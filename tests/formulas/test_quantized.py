@@ -268,8 +268,8 @@ def test_matmul(operator, m, k, n):
     check(operator, {"qa": a, "qb": b}, lambda: each(quantized, linear(a, b.T)))
 
 
-PAIRS = {f"quantized::{name}{scalar}{relu}": (name, scalar, relu)
-         for name in ("add", "mul") for scalar in ("", "_scalar") for relu in ("", "_relu")}  # fmt: skip
+PAIRS = {f"quantized::{name}{scalar}{relu}{out}": (name, scalar, relu) for name in ("add", "mul")
+         for scalar in ("", "_scalar") for relu in ("", "_relu") for out in ("", "_out")}  # fmt: skip
 
 
 @proves(*PAIRS)

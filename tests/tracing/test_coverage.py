@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ def test_formulas_name_operators_that_exist(packets: list[coverage.Packet]) -> N
     walked = [f.operator for f in load_formulas() if f.operator.partition("::")[0] in coverage.NAMESPACES]
     missing = [name for name in walked if not {name.partition(".")[0], name.partition(".")[0] + "_"} & names]
     assert missing == []
+
+
+def test_formulas_ask_for_names_that_schemas_have(packets: list[coverage.Packet]) -> None:
+    overloads: dict[str, list[str]] = {}
+    for name in torch._C._dispatch_get_all_op_names():
+        overloads.setdefault(name.partition(".")[0], []).append(name)
+    for formula in load_formulas():
+        wanted = {
+            p.name
+            for p in inspect.signature(formula.rule).parameters.values()
+            if p.name != "out" and p.default is inspect.Parameter.empty
+        }
+        for overload in overloads.get(formula.operator, []):
+            if load_formulas().find(overload) is formula:
+                schema = torch._C._get_schema(*overload.partition(".")[::2])
+                missing = wanted - {argument.name for argument in schema.arguments}
+                assert not missing, f"{formula.operator} asks for {missing}, which {overload} does not have"
 
 
 def test_the_page_is_up_to_date(packets: list[coverage.Packet]) -> None:

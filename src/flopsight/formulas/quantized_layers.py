@@ -245,7 +245,8 @@ def _declare_pair(name: str, work: Cost) -> None:
 
     pair.__doc__ = "Both sides (or one, and a number) as numbers, one operation, and relu where named; quantized."
     cost = (Cost(add=2, multiply=2) + work + Cost(divide=1, compare=3, add=1)) * 12
-    formula(f"quantized::{name}", family=FAMILY, case=Case({"qa": (3, 4), "qb": (3, 4)}, (3, 4), cost))(pair)
+    case = Case({"qa": (3, 4), "qb": (3, 4)}, (3, 4), cost)
+    formula(f"quantized::{name}", f"quantized::{name}_out", family=FAMILY, case=case)(pair)
 
 
 for _name, _work in (("add", Cost(add=1)), ("mul", Cost(multiply=1))):
