@@ -15,6 +15,7 @@ from flopsight import cli
 from flopsight.cli import _model, _output
 from flopsight.cli._model import Input, read_input
 from flopsight.errors import InputError
+from flopsight.sources import Workload
 
 NET = """
 import torch
@@ -257,6 +258,17 @@ def test_inputs_are_read(text: str, expected: Input) -> None:
 def test_what_is_no_input_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no shape"):
         read_input(text)
+
+
+def test_what_the_user_gives_stands_over_what_the_source_knows() -> None:
+    workload = Workload(len, (1,), {"ids": 2, "mask": 3}, "model")
+    ids, image = Input("ids", (1, 8), "int64"), Input("", (1, 3), None)
+    assert _model._arguments(workload, [], {}) == ((1,), {"ids": 2, "mask": 3})
+    assert _model._arguments(workload, [ids], {"mask": 4}) == (
+        (1,),
+        {"ids": flopsight.spec(1, 8, dtype="int64"), "mask": 4},
+    )
+    assert _model._arguments(workload, [image], {"scale": 2}) == ((flopsight.spec(1, 3),), {"scale": 2})
 
 
 class Terminal:

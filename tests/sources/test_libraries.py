@@ -56,6 +56,7 @@ class TestTorchvision:
 
     def test_arguments_reach_the_constructor(self) -> None:
         assert parameters(resolve("torchvision:resnet18(num_classes=10)")) == 11_689_512 - 990 * 513
+        assert resolve("torchvision:vit_b_16(image_size=384)").args == ((1, 3, 384, 384),)
 
     def test_an_unknown_model_gets_near_ones(self) -> None:
         with pytest.raises(InputError, match=r"no model 'resnet51'.*Did you mean .*'resnet50'"):

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from flopsight.sources._weightless import LARGE_ELEMS, build
+from flopsight.sources._weightless import LARGE_ELEMS, _Weightless, build
 
 
 class Mixed(nn.Module):
@@ -63,6 +64,12 @@ def test_large_filled_tensors_are_weights_small_ones_constants(make) -> None:
     assert build(lambda: make(LARGE_ELEMS)).is_meta
     assert not build(lambda: make(LARGE_ELEMS - 1)).is_meta
     assert not build(lambda: torch.ones(LARGE_ELEMS, dtype=torch.bool)).is_meta
+
+
+def test_initialising_a_weight_runs_no_kernel() -> None:
+    weight = torch.empty(2, device="meta")
+    refuse = SimpleNamespace(_schema=SimpleNamespace(name="aten::uniform_"))  # cannot be called
+    assert _Weightless().__torch_dispatch__(refuse, (), (weight, 0.0, 1.0)) is weight
 
 
 def test_reshaping_in_place_works() -> None:

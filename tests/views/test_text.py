@@ -54,13 +54,14 @@ def test_the_table_fits_the_width(width: int) -> None:
     profile.modules["layers.3"].kind = "AnExceptionallyLongNameForABlock"
     lines = text.render(profile, width=width).splitlines()
     assert max(map(len, lines)) <= width
+    assert lines.index("") == 3 + 10  # title, heading, rule; each row in one line
     assert "layers.0-2" in "\n".join(lines)
 
 
 def test_columns_that_were_asked_for_are_never_left_out() -> None:
-    rendered = text.render(handmade.classifier(), width=40, columns=["input", "output", "macs", "calls"])
-    assert max(map(len, rendered.splitlines())) <= 40
-    assert all(word in rendered.splitlines()[1] for word in ("input", "output", "MACs", "calls"))
+    lines = text.render(handmade.classifier(), width=32, columns=["input", "output", "macs", "calls"]).splitlines()
+    assert max(map(len, lines)) <= 32
+    assert len(lines[1].split()) == 5
 
 
 def test_names_are_not_read_as_markup() -> None:

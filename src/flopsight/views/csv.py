@@ -16,7 +16,7 @@ def render(profile: Profile, **layout: Any) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    writer.writerows(rows)
     return stream.getvalue()
 
 

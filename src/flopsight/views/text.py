@@ -34,7 +34,7 @@ def render(profile: Profile, *, width: int | None = None, color: bool = False, *
     arranged = Layout(**layout)
     stream = io.StringIO()
     console = Console(
-        file=stream, width=width, force_terminal=color, color_system="standard" if color else None, highlight=False,
+        file=stream, width=width, color_system="standard" if color else None, highlight=False,
         legacy_windows=False,
     )  # fmt: skip
     console.print(Text(summary.title(profile), style="bold"), soft_wrap=True)
