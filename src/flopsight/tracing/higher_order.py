@@ -12,7 +12,7 @@ from flopsight.cost import Cost
 from flopsight.errors import InputError
 from flopsight.formulas.registry import bind, load_formulas
 from flopsight.record import Operation
-from flopsight.tracing.fake import make, metadata_of
+from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.operators import flat_results
 
 if TYPE_CHECKING:
@@ -42,9 +42,30 @@ def _booked(dispatcher: Dispatcher, name: str, rule: Any, family: str, named: di
     logsumexp = query.like(query.shape[:-1], dtype=torch.float32)
     given = {key: item for key, item in named.items() if key not in tensors}
     inputs = {key: meta.spec for key, meta in tensors.items()}
+    given["shown"] = _shown(tensors["query"].shape, tensors["key"].shape, named.get("block_mask"))
     results = [out, logsumexp, logsumexp]
     cost: Cost = bind(rule, {**given, **inputs}, tuple(meta.spec for meta in results))
     plain = {key: item for key, item in given.items() if isinstance(item, (int, float, bool, str, type(None)))}
     record = Operation(name, family, inputs, plain, flat_results(results), cost, query.spec.dtype)
     dispatcher.book(record)
     return tuple(map(make, results))
+
+
+def _shown(query: tuple[int, ...], key: tuple[int, ...], block_mask: tuple[Any, ...] | None) -> int | None:
+    """Scores in the blocks that a block mask keeps, all batches and heads together; None where that is not known.
+
+    Blocks are counted whole, also those that the mask function keeps a part of.
+    """
+    if block_mask is None:
+        return None
+    partial, full = block_mask[2], block_mask[4]
+    counts = [count for count in (partial, full) if count is not None]
+    if any(type(count) is Fake or count.is_meta for count in counts):
+        return None
+    with torch._C._DisableTorchDispatch():
+        kept = sum(int(count.sum()) for count in counts)
+    rows, columns = block_mask[-3], block_mask[-2]
+    heads = query[0] * query[1]
+    of_mask: int = partial.shape[0] * partial.shape[1]
+    shown: int = kept * heads // of_mask * rows * columns
+    return min(shown, heads * query[2] * key[2])
