@@ -7,6 +7,7 @@ import pytest
 import torch
 from compat.small import IMAGE, Block, ByValue, convnet, state
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 import flopsight.compat.thop as thop
 from flopsight.errors import ModelError
@@ -106,6 +107,15 @@ def test_a_rule_inside_a_ruled_module_is_not_added() -> None:
 
     macs, _ = thop.profile(nn.Sequential(Block(WIDTH)), ((BATCH, WIDTH)), {Block: rule, nn.Linear: linear})
     assert macs == 1000 * BATCH * WIDTH + BATCH
+
+
+def test_nothing_is_computed() -> None:
+    class Asks(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert isinstance(x, FakeTensor)
+            return x
+
+    thop.profile(Asks(), (torch.zeros(BATCH, WIDTH),))
 
 
 @pytest.mark.parametrize("training", [True, False])
