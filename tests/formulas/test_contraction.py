@@ -297,6 +297,14 @@ def test_linear_pointwise(operator, m, k, n, with_bias):
     check(operator, {"X": x, "W": weight, "B": bias, "attr": "relu"}, reference)
 
 
+@proves("aten::_compute_linear_combination")
+@given(m=sizes, k=sizes, n=sizes)
+def test_linear_combination(operator, m, k, n):
+    x, c = array((k, n, 2)), array((m, k), 1)
+    run = lambda: filled((m, n, 2), lambda i, a, b: products(c[i], x[:, a, b]))
+    check(operator, {"input": x, "coefficients": c}, run)
+
+
 @proves("mkldnn::_linear_pointwise.binary")
 @given(m=sizes, k=sizes, n=sizes, attr=st.sampled_from(["add", "sum", "sub", "mul"]))
 def test_linear_with_another(operator, m, k, n, attr):

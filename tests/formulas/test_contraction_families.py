@@ -12,8 +12,9 @@ from flopsight.formulas.registry import load_formulas
 
 FILES = (
     "attention", "attention_backward", "attention_packed", "contraction", "contraction_scaled", "convolution",
-    "convolution_backward", "distance", "linalg", "linalg_orthogonal", "linear", "quantized", "quantized_layers",
-    "recurrent", "recurrent_backward", "recurrent_cells", "sparse", "spectral", "transformer",
+    "convolution_backward", "convolution_transposed", "distance", "linalg", "linalg_orthogonal", "linear", "quantized",
+    "quantized_convolution", "quantized_layers", "recurrent", "recurrent_backward", "recurrent_cells",
+    "sparse", "spectral", "transformer",
 )  # fmt: skip
 TESTS = (
     "attention", "attention_backward", "contraction", "contraction_scaled", "convolution", "distance", "linalg",

@@ -246,6 +246,14 @@ def test_transposed_forward(operator, data, with_bias):
     check(operator, known, lambda: transposed(call, bias))
 
 
+@proves("mkldnn::_convolution_transpose_pointwise")
+@given(call=settings_of_a_convolution(transposed=True), with_bias=st.booleans())
+def test_transposed_pointwise(operator, call, with_bias):
+    bias = bias_for(call, with_bias, transposed_shape(call)[1])
+    known = named(operator, {**call, "bias": bias, "attr": "relu"}, input="X", weight="W", bias="B")
+    check(operator, known, lambda: each(lambda x: maximum(x, 0), transposed(call, bias)))
+
+
 @proves("aten::conv_tbc")
 @given(
     length=st.integers(3, 5), batch=st.integers(0, 2), Ci=st.integers(1, 3), Co=st.integers(1, 3), pad=st.integers(0, 1)

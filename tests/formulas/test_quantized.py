@@ -234,18 +234,19 @@ def test_dynamic_convolution(operator, data):
     check(operator, {"qx": call["input"], "packed_weight": call["weight"]}, reference)
 
 
-@proves("quantized::conv_transpose1d", "quantized::conv_transpose2d", "quantized::conv_transpose3d")
+@proves(*(f"quantized::conv_transpose{dims}d{dynamic}" for dims in (1, 2, 3) for dynamic in ("", "_dynamic")))
 @given(data=st.data())
 def test_transposed_convolution(operator, data):
     """A stride of 1: every result has a term."""
-    dims = int(operator[-2])
+    dims, dynamic = int(operator.removesuffix("_dynamic")[-2]), operator.endswith("_dynamic")
     call = data.draw(settings_of_a_convolution(transposed=True, dims=dims))
     ones = {"stride": [1] * dims, "dilation": [1] * dims, "padding": [0] * dims, "output_padding": [0] * dims}
-    call = {**call, **ones}
+    call = {**call, **ones, "input": array((1, *call["input"].shape[1:]))}
 
     def reference():
-        result = transposed({**call, "input": centred(call["input"]), "weight": centred(call["weight"])})
-        return each(quantized, scaled(result, array(())))
+        source = dynamically(call["input"]) if dynamic else call["input"]
+        result = scaled(transposed({**call, "input": centred(source), "weight": centred(call["weight"])}), array(()))
+        return result if dynamic else each(quantized, result)
 
     check(operator, {"qx": call["input"], "packed_weight": call["weight"]}, reference)
 

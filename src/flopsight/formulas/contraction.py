@@ -197,3 +197,12 @@ def grouped_mm(self: TensorSpec, mat2: TensorSpec, out: TensorSpec, bias: Tensor
     pairs = self.shape[0] * mat2.shape[-1] if self.ndim == mat2.ndim == 2 else out.numel
     products_only = gathered(self, macs=pairs * K, results=out.numel)
     return products_only if bias is None else products_only + Cost(biases=out.numel)
+
+
+@formula(
+    "aten::_compute_linear_combination",
+    case=Case({"input": (5, 2, 3), "coefficients": (4, 5)}, (4, 2, 3), Cost(macs=24 * 5, results=24)),
+)
+def linear_combination(coefficients: TensorSpec, out: TensorSpec) -> Cost:
+    """Each result is a dot product of a row of coefficients with the slices of the input."""
+    return products(out, outputs=out.numel, length=coefficients.shape[-1])

@@ -55,7 +55,10 @@ def scattered(source: TensorSpec, weight: TensorSpec, channels: int, stride: Siz
     return gathered(source, macs=source.numel * product(weight.shape[1:]), results=reached)
 
 
-def _transposed(source: TensorSpec, weight: TensorSpec, groups: int, stride: Sizes, dilation: Sizes, bias: int) -> Cost:
+def transposed_products(
+    source: TensorSpec, weight: TensorSpec, groups: int, stride: Sizes, dilation: Sizes, bias: int
+) -> Cost:
+    """A transposed convolution of source, and so many additions of a bias."""
     return scattered(source, weight, weight.shape[1] * groups, stride, dilation) + Cost(biases=bias)
 
 
@@ -92,7 +95,7 @@ def convolution(
     Without bias (2*Ci*K*K - 1)*H*W*Co operations, with bias 2*Ci*K*K*H*W*Co, for a square kernel and one group.
     """
     if transposed:
-        return _transposed(input, weight, groups, stride, dilation, out.numel if bias is not None else 0)
+        return transposed_products(input, weight, groups, stride, dilation, out.numel if bias is not None else 0)
     return ordinary(weight, out, bias=bias is not None)
 
 
@@ -170,54 +173,6 @@ def pointwise_after(
     """An ordinary convolution, then what the call names: an operation with another tensor, an activation."""
     after = ACTIVATIONS[attr] + BINARIES[binary_attr] + ACTIVATIONS[unary_attr]
     return ordinary(W, out, bias=B is not None) + after * out.numel
-
-
-@formula(
-    "aten::conv_transpose1d",
-    "aten::conv_transpose2d",
-    "aten::conv_transpose3d",
-    case=Case(
-        {"input": (2, 4, 5), "weight": (4, 3, 3), "bias": (3,), "stride": [2], "dilation": [1], "groups": 1},
-        (2, 3, 11),
-        Cost(macs=2 * 4 * 5 * 3 * 3, results=2 * 3 * 11, biases=2 * 3 * 11),
-    ),
-)
-def conv_transpose(
-    input: TensorSpec,
-    weight: TensorSpec,
-    bias: TensorSpec | None,
-    stride: Sizes,
-    dilation: Sizes,
-    groups: int,
-    out: TensorSpec,
-) -> Cost:
-    """N*Ci*prod(I) inputs times Co/G*prod(K) weights each, summed where they meet, and a bias."""
-    return _transposed(input, weight, groups, stride, dilation, out.numel if bias is not None else 0)
-
-
-@formula(
-    "aten::slow_conv_transpose2d",
-    "aten::slow_conv_transpose3d",
-    "aten::cudnn_convolution_transpose",
-    "aten::miopen_convolution_transpose",
-    "aten::_mps_convolution_transpose",
-    case=Case(
-        {"self": (2, 4, 5), "weight": (4, 3, 3), "bias": (3,), "stride": [2], "dilation": [1]},
-        (2, 3, 11),
-        Cost(macs=2 * 4 * 5 * 3 * 3, results=2 * 3 * 11, biases=2 * 3 * 11),
-    ),
-)
-def conv_transpose_backend(
-    self: TensorSpec,
-    weight: TensorSpec,
-    stride: Sizes,
-    dilation: Sizes,
-    out: TensorSpec,
-    groups: int = 1,
-    bias: TensorSpec | None = None,
-) -> Cost:
-    """N*Ci*prod(I) inputs times Co/G*prod(K) weights each, summed where they meet, and a bias."""
-    return _transposed(self, weight, groups, stride, dilation, out.numel if bias is not None else 0)
 
 
 @formula(

@@ -20,7 +20,8 @@ _PACKING = """
     quantized::linear_prepack quantized::linear_prepack_fp16 quantized::conv1d_prepack quantized::conv2d_prepack
     quantized::conv3d_prepack quantized::conv_prepack quantized::conv_transpose1d_prepack
     quantized::conv_transpose2d_prepack quantized::conv_transpose3d_prepack onednn::qlinear_prepack
-    onednn::qconv_prepack onednn::linear_prepack_fp16
+    onednn::qconv_prepack onednn::linear_prepack_fp16 mkldnn::_reorder_convolution_transpose_weight
+    mkldnn::_reorder_convolution_weight mkldnn::_reorder_linear_weight mkldnn::_reorder_mkldnn_rnn_layer_weight
 """
 zero("packs a weight, once", *_PACKING.split(), family=FAMILY)
 
