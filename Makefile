@@ -9,12 +9,14 @@ RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check mutants bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
 	@echo 'make test    everything CI runs: format, lint, types, tests, docs'
 	@echo 'make check   format, lint and types only'
+	@echo 'make mutants break each formula, and see its proof fail (a few minutes)'
+	@echo 'make docs    write the generated pages and tables of docs/ anew'
 	@echo 'make bench   time flopsight beside other tools (about half an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
 	@echo 'make clean   remove $(VENV) and caches'
@@ -47,6 +49,13 @@ check: $(TOOLS)
 
 test: check
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+mutants: $(TOOLS)
+	$(BIN)/python tests/mutation.py
+
+docs: $(TOOLS)
+	$(BIN)/python -m flopsight.tracing.coverage docs/operators.md
+	cd tests && $(abspath $(BIN))/python -m conventions.table && $(abspath $(BIN))/python -m compat.page
 
 bench: $(TOOLS)
 	$(BIN)/python benchmarks/bench.py

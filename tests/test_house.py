@@ -43,8 +43,10 @@ LATER = {
     ("record", "views"),
     ("record", "analysis"),
     ("analysis", "views"),
+    ("tracing", "sources"),
 }
-"""Methods of a profile, or of what an analysis found, that hand it to a room further on, imported when called."""
+"""Methods of a profile, or of what an analysis found, that hand it to a room further on, imported when called; and the
+walk over PyTorch's operators, which has torchvision declare its own."""
 
 TORCH = {"tracing", "sources", "compat"}
 
