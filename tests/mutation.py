@@ -1,0 +1,215 @@
+"""Breaks the result of every formula, one way at a time, and sees whether the formula's proofs go red.
+
+`make mutants` runs all mutants and prints how many were killed, family by family; it fails if one survives.
+`python tests/mutation.py tests/formulas/test_softmax.py` asks that file alone; `--thin` doubles results and no more.
+
+A mutant changes what one operator's formula returns. It is killed when an assertion fails in a test of tests/formulas
+that asks for that formula. `bind`'s own check of impossible costs is off meanwhile, so that it cannot be what kills.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import oracle
+import pytest
+from hypothesis import Phase, Verbosity, settings
+
+from flopsight.cost import Cost
+from flopsight.formulas import registry
+
+Change = Callable[[Cost], Cost]
+FORMULAS = Path(__file__).parent / "formulas"
+PLAIN = {"multiply": "add", "add": "multiply", "divide": "multiply", "compare": "add", "special": "multiply"}
+"""Kinds of work outside of contractions, and another kind to take each for."""
+
+
+def _moved(name: str, other: str) -> Change:
+    return lambda cost: replace(cost, **{name: 0, other: getattr(cost, other) + getattr(cost, name)})
+
+
+def _as_dot_products(cost: Cost) -> Cost:
+    """Products taken for dot products of length one: the same work by kind, in another place."""
+    return replace(cost, multiply=0, macs=cost.macs + cost.multiply, results=cost.results + cost.multiply)
+
+
+def _as_plain(cost: Cost) -> Cost:
+    """Contractions taken for plain products and sums: the same work by kind, in another place."""
+    multiply, add = cost.multiply + cost.macs, cost.add + cost.macs - cost.results
+    return replace(cost, multiply=multiply, add=add, macs=0, results=0, masked_macs=0)
+
+
+def mutants(name: str) -> dict[str, Change]:
+    """Ways to break a field of a cost that is not 0."""
+    found: dict[str, Change] = {
+        f"{name} + 1": lambda cost: replace(cost, **{name: getattr(cost, name) + 1}) if getattr(cost, name) else cost,
+        f"{name} dropped": lambda cost: replace(cost, **{name: 0}),
+        f"{name} doubled": lambda cost: replace(cost, **{name: 2 * getattr(cost, name)}),
+    }
+    if name in PLAIN:
+        found[f"{name} taken for {PLAIN[name]}"] = _moved(name, PLAIN[name])
+    if name == "multiply":
+        found["multiply taken for dot products"] = _as_dot_products
+    if name == "add":
+        found["add taken for biases"] = _moved("add", "biases")
+    if name == "biases":
+        found["biases taken for add"] = _moved("biases", "add")
+    if name == "macs":
+        found["macs taken for multiply and add"] = _as_plain
+    return found
+
+
+@dataclass
+class Watch:
+    """Stands in every formula: notes which are asked, and changes the result of the one under test."""
+
+    operator: str | None = None
+    change: Change = field(default=lambda cost: cost)
+    asked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    counted: bool = False
+
+    def over(self, formula: registry.Formula) -> registry.Formula:
+        """The formula, watched."""
+
+        @functools.wraps(formula.rule)
+        def rule(*args: Any, **kwargs: Any) -> Any:
+            cost = formula.rule(*args, **kwargs)
+            self.asked[formula.operator].update(cost.to_dict())
+            return self.change(cost) if formula.operator == self.operator else cost
+
+        return replace(formula, rule=rule)
+
+    def install(self) -> None:
+        """Watch every formula that is not zero by definition, and the oracle."""
+        formulas = registry.load_formulas().formulas
+        for operator, formula in formulas.items():
+            if formula.reason is None:
+                formulas[operator] = self.over(formula)
+        registry._check = lambda rule, cost: None
+        counting = oracle.counting
+
+        @contextmanager
+        def watched() -> Iterator[Counter[str]]:
+            self.counted = True
+            with counting() as counts:
+                yield counts
+
+        oracle.counting = watched
+
+
+@dataclass
+class Verdict:
+    """What became of the mutants of one family."""
+
+    killed: int = 0
+    by_case: int = 0
+    survivors: list[str] = field(default_factory=list)
+
+
+class Mutation:
+    """A pytest plugin that runs mutants where pytest would run tests."""
+
+    def __init__(self, thin: bool, whole: bool):
+        self.thin, self.whole = thin, whole
+        self.watch = Watch()
+        self.items: dict[str, list[tuple[bool, Any]]] = defaultdict(list)
+        self.fields: dict[str, set[str]] = defaultdict(set)
+        self.verdicts: dict[str, Verdict] = defaultdict(Verdict)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Before test files are read: watch formulas, and have few examples, always the same, and no search."""
+        settings.register_profile(
+            "mutants", phases=[Phase.explicit, Phase.generate], database=None, derandomize=True, deadline=None,
+            verbosity=Verbosity.quiet, report_multiple_bugs=False, print_blob=False,
+        )  # fmt: skip
+        settings.load_profile("mutants")
+        self.watch.install()
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run everything once to see who asks for which formula; then the mutants."""
+        for item in session.items:
+            self._note(item)
+        for formula in registry.load_formulas():
+            if formula.reason is None and (self.whole or formula.operator in self.items):
+                self._judge(formula)
+        return True
+
+    def _note(self, item: Any) -> None:
+        self.watch.asked.clear()
+        self.watch.counted = False
+        if (error := self._run(item)) is not None:
+            raise pytest.UsageError(f"{item.nodeid} fails without a mutant: {error!r}")
+        for operator, fields in self.watch.asked.items():
+            self.items[operator].append((self.watch.counted, item))
+            self.fields[operator] |= fields
+
+    @staticmethod
+    def _run(item: Any) -> Exception | None:
+        try:
+            item.obj(**(item.callspec.params if hasattr(item, "callspec") else {}))
+        except Exception as error:
+            return error
+        return None
+
+    def _judge(self, formula: registry.Formula) -> None:
+        verdict = self.verdicts[formula.family]
+        changes = {name: change for f in sorted(self.fields[formula.operator]) for name, change in mutants(f).items()}
+        if self.thin and changes:
+            changes = {"doubled": lambda cost: cost * 2}
+        if not changes:
+            verdict.survivors.append(f"{formula.operator}: no test makes it count anything")
+        for name, change in changes.items():
+            self.watch.operator, self.watch.change = formula.operator, change
+            killer = self._killer(formula.operator)
+            if killer is None:
+                verdict.survivors.append(f"{formula.operator}: {name}")
+            else:
+                verdict.killed += 1
+                verdict.by_case += not killer
+        self.watch.operator = None
+
+    def _killer(self, operator: str) -> bool | None:
+        """Whether a test with the oracle kills (True), another one (False), or none (None)."""
+        for counted, item in sorted(self.items[operator], key=lambda one: not one[0]):
+            if isinstance(self._run(item), AssertionError):
+                return counted
+        return None
+
+
+def report(verdicts: dict[str, Verdict]) -> str:
+    """The table, and the survivors one by one."""
+    lines = [f"{'family':16}{'mutants':>9}{'killed':>9}{'by a case':>11}{'survivors':>11}"]
+    rows = sorted(verdicts.items())
+    rows.append(("all", Verdict(sum(v.killed for _, v in rows), sum(v.by_case for _, v in rows), [
+        survivor for _, verdict in rows for survivor in verdict.survivors])))  # fmt: skip
+    for family, v in rows:
+        alive = len(v.survivors)
+        lines.append(f"{family:16}{v.killed + alive:>9,}{v.killed:>9,}{v.by_case:>11,}{alive:>11,}")
+    return "\n".join([*lines, *(f"survived  {survivor}" for survivor in rows[-1][1].survivors)])
+
+
+def main(*options: str) -> int:
+    """Run the mutants; 1 if one survives."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # kernels that a proof runs warn about odd arguments
+    start = time.perf_counter()
+    paths = [option for option in options if not option.startswith("--")]
+    plugin = Mutation(thin="--thin" in options, whole=not paths)
+    quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib", "--assert=plain"]
+    code = pytest.main([*(paths or [str(FORMULAS)]), *quiet], plugins=[plugin])
+    print(report(plugin.verdicts))
+    print(f"{time.perf_counter() - start:.0f} s")
+    return int(code != 0 or any(verdict.survivors for verdict in plugin.verdicts.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
