@@ -72,7 +72,7 @@ def absolute(x: Any) -> Any:
 
 def variance(row: list[Any]) -> Any:
     middle = total(row) / len(row)
-    return total([square(x - middle) for x in row]) / max(len(row) - 1, 0), middle
+    return total([square(x - middle) for x in row]) / len(row), middle
 
 
 def norm(row: list[Any], p: float, root: bool = True) -> Any:
@@ -241,6 +241,9 @@ XORS = prims().map(lambda c: Call(c.given, out=torch.ops.prims.sum(c.given["inp"
 sums = st.one_of(calls("dim_IntList", real=False), whole(real=False))
 minmax = st.one_of(calls("dim", "one", empty=False), whole(empty=False))
 SCANNED = scans()
+SPREADS = calls("correction", real=False, empty=False).map(
+    lambda call: Call({**call.given, "correction": 0}, call.overload)
+)
 
 PROOFS = {
     "aten::sum": Proof(reducing(total), sums),
@@ -252,16 +255,10 @@ PROOFS = {
         reducing(joined(lambda a, b: a * b, 1.0)),
         st.one_of(calls("dim_int", "one", real=False), whole(real=False)),
     ),
-    "aten::var": Proof(
-        reducing(lambda row: variance(row)[0]), calls("correction", real=False, empty=False), alike=False
-    ),
-    "aten::var_mean": Proof(reducing(variance), calls("correction", real=False, empty=False), alike=False),
-    "aten::std": Proof(
-        reducing(lambda row: sqrt(variance(row)[0])), calls("correction", real=False, empty=False), alike=False
-    ),
-    "aten::std_mean": Proof(
-        reducing(lambda row: sqrt(variance(row)[0])), calls("correction", real=False, empty=False), alike=False
-    ),
+    "aten::var": Proof(reducing(lambda row: variance(row)[0]), SPREADS),
+    "aten::var_mean": Proof(reducing(variance), SPREADS),
+    "aten::std": Proof(reducing(lambda row: sqrt(variance(row)[0])), SPREADS),
+    "aten::std_mean": Proof(reducing(lambda row: sqrt(variance(row)[0])), SPREADS),
     "prims::sum": Proof(by_inp(reducing(total)), prims()),
     "prims::prod": Proof(by_inp(reducing(joined(lambda a, b: a * b, 1.0))), prims()),
     "prims::amax": Proof(by_inp(reducing(most)), prims()),
