@@ -124,6 +124,7 @@ def test_lazy_parameters_are_counted_once_they_have_a_shape() -> None:
     result = quiet(model, (2, 5))
     assert result.total_params == 5 * 3
     assert [row.num_params for row in result.summary_list] == [5 * 3, 5 * 3]
+    assert str(result).splitlines()[4].split()[-1] == "15"
     assert isinstance(model[0].weight, nn.UninitializedParameter)
 
 

@@ -19,7 +19,7 @@ class LayerInfo:
 
     macs: multiply-adds of operators that ran in this call of the module itself, not in its children.
     children: the rows below. is_recursive: another row of the same module came before. is_lazy: it had parameters
-    without a shape before its call.
+    without a shape before its call. held: its parameters, as `parameters` gives them.
     """
 
     module: nn.Module
@@ -39,6 +39,7 @@ class LayerInfo:
     num_params: int = 0
     trainable_params: int = 0
     param_bytes: int = 0
+    held: list[tuple[str, nn.Parameter, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.class_name = str(getattr(self.module, "original_name", type(self.module).__name__))
@@ -46,11 +47,10 @@ class LayerInfo:
 
     def count_parameters(self) -> None:
         """Take the figures of the module's parameters as they are now: a lazy one has none until it is called."""
-        self.num_params = self.trainable_params = self.param_bytes = 0
-        for _, parameter, count in parameters(self.module):
-            self.num_params += count
-            self.param_bytes += count * parameter.element_size()
-            self.trainable_params += count if parameter.requires_grad else 0
+        self.held = list(parameters(self.module))
+        self.num_params = sum(count for _, _, count in self.held)
+        self.trainable_params = sum(count for _, parameter, count in self.held if parameter.requires_grad)
+        self.param_bytes = sum(count * parameter.element_size() for _, parameter, count in self.held)
 
     def __repr__(self) -> str:
         return f"{self.class_name}: {self.depth}"
@@ -103,7 +103,7 @@ def own_params(rows: Iterable[LayerInfo]) -> dict[LayerInfo, int]:
     """
     owners: dict[int, tuple[LayerInfo, int]] = {}
     for row in rows:
-        for _, parameter, count in () if row.is_recursive else parameters(row.module):
+        for _, parameter, count in () if row.is_recursive else row.held:
             if id(parameter) not in owners or owners[id(parameter)][0].depth < row.depth:
                 owners[id(parameter)] = row, count
     own: dict[LayerInfo, int] = {}

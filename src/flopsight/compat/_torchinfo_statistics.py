@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flopsight.compat._torchinfo_layers import LayerInfo, own_params, parameters
+from flopsight.compat._torchinfo_layers import LayerInfo, own_params
 from flopsight.compat._torchinfo_settings import (
     CONVERSION_FACTORS,
     HEADER_TITLES,
@@ -86,7 +86,7 @@ class FormattingOptions:
 
     def line_per_parameter(self, row: LayerInfo) -> list[str]:
         """Shape and size of each parameter; of the model as a whole, of its own ones only."""
-        shown = [(n, p, count) for n, p, count in parameters(row.module) if row.depth or "." not in n]
+        shown = [(n, p, count) for n, p, count in row.held if row.depth or "." not in n]
         lines = []
         for index, (name, parameter, count) in enumerate(shown, 1):
             sizes = list(parameter.shape)
