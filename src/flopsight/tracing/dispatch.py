@@ -13,7 +13,7 @@ from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
 from flopsight.record import Operation
 from flopsight.tracing.decompositions import decompositions
-from flopsight.tracing.fake import Fake, Metadata, fakes_of, make, metadata_in, metadata_of, needs_values
+from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, numel_of
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_weight
 from flopsight.tracing.place import user_line
