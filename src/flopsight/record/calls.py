@@ -65,8 +65,7 @@ def _flat(specs: Specs) -> Iterator[TensorSpec]:
             yield from _flat(spec)
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterRecord:
+class ParameterRecord(NamedTuple):
     """A parameter or buffer as one module holds it.
 
     identity: the same number for the same tensor wherever it is held, which is how tied parameters are told.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -28,6 +27,17 @@ class Held(NamedTuple):
     identity: int = -1
 
 
+class Known(NamedTuple):
+    """A module met: its record, and whether PyTorch has a fused path for it in eval mode."""
+
+    node: ModuleNode
+    fused: bool
+    module: nn.Module
+
+
+_FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
+
+
 class Modules:
     """The modules met so far.
 
@@ -39,59 +49,60 @@ class Modules:
         self.nodes: dict[str, ModuleNode] = {}
         self.held: dict[int, Held] = {}
         self.state = ModuleState() if restore else None
-        self._paths: dict[int, str] = {}
-        self._modules: list[nn.Module] = []
+        self._known: dict[int, Known] = {}
         self._storages: dict[int | None, Held] = {}
+        self._storages_of = 0
 
     def adopt(self, module: nn.Module, path: str) -> None:
-        """Give `module` and all below it their paths, and note their parameters."""
-        for name, child in module.named_modules(prefix=path):
-            if id(child) in self._paths:
+        """Give `module` and all below it their paths, in the order of `named_modules`, and note their parameters."""
+        waiting = [(path, module)]
+        while waiting:
+            name, child = waiting.pop()
+            if id(child) in self._known:
                 continue
-            self._paths[id(child)] = name
-            self._modules.append(child)
-            self.nodes[name] = ModuleNode(name, type(child).__name__, self._parameters(child, name))
+            node = ModuleNode(name, type(child).__name__, self._parameters(child, name))
+            self.nodes[name] = node
+            self._known[id(child)] = Known(node, isinstance(child, _FUSED_IN_EVAL), child)
             if self.state is not None:
                 self.state.keep(child)
+            prefix = f"{name}." if name else ""
+            below = [(prefix + key, inner) for key, inner in child._modules.items() if inner is not None]
+            waiting.extend(reversed(below))
 
     def _parameters(self, module: nn.Module, path: str) -> tuple[ParameterRecord, ...]:
-        held: list[ParameterRecord] = []
+        records: list[ParameterRecord] = []
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
                 if tensor is None or isinstance(tensor, UninitializedTensorMixin):
                     continue
-                found = self.held.get(id(tensor))
-                if found is None:
-                    weight = not buffer and tensor.numel() > 1
-                    found = Held(tensor, metadata_of(tensor), weight or tensor.is_meta, path, len(self.held))
-                    self.held[id(tensor)] = found
-                    self._storages.setdefault(storage_key(tensor), found)
-                held.append(ParameterRecord(name, found.metadata.spec, tensor.requires_grad, buffer, found.identity))
-        return tuple(held)
+                held = self.held.get(id(tensor))
+                if held is None:
+                    meta = metadata_of(tensor)
+                    valueless = tensor.is_meta or (not buffer and meta.numel > 1)
+                    held = self.held[id(tensor)] = Held(tensor, meta, valueless, path, len(self.held))
+                records.append(ParameterRecord(name, held.metadata.spec, tensor.requires_grad, buffer, held.identity))
+        return tuple(records)
 
     def held_at(self, tensor: torch.Tensor) -> Held:
         """What is known of a real tensor that no module holds as such, but which may be a view of one held."""
+        if self._storages_of != len(self.held):
+            self._storages_of = len(self.held)
+            self._storages = {storage_key(held.tensor): held for held in reversed(self.held.values())}
         base = self._storages.get(storage_key(tensor))
         if base is None:
             return Held(tensor, metadata_of(tensor), tensor.is_meta)
         return Held(tensor, metadata_of(tensor), base.valueless, base.path)
 
-    def parameters(self) -> Iterator[nn.Parameter]:
+    def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
-        seen: set[int] = set()
-        for module in self._modules:
-            for parameter in module._parameters.values():
-                if parameter is not None and id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    yield parameter
+        return [held.tensor for held in self.held.values() if isinstance(held.tensor, nn.Parameter)]
 
-    def path(self, module: nn.Module, around: str) -> str:
-        """The path of a module; one that belongs to no model met so far gets its class's name below `around`."""
-        known = self._paths.get(id(module))
+    def known(self, module: nn.Module, around: str) -> Known:
+        """What is known of a module; one that belongs to no model met so far gets its class's name below `around`."""
+        known = self._known.get(id(module))
         if known is not None:
             return known
         base = f"{around}.{type(module).__name__}" if around else type(module).__name__
         names = (base if n == 1 else f"{base}#{n}" for n in range(1, len(self.nodes) + 2))
-        path = next(name for name in names if name not in self.nodes)
-        self.adopt(module, path)
-        return path
+        self.adopt(module, next(name for name in names if name not in self.nodes))
+        return self._known[id(module)]

@@ -20,8 +20,6 @@ from flopsight.tracing.place import activate, active, in_checkpoint
 
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
 
-_FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
-
 
 class _NoFastPath(TorchFunctionMode):
     """While any function mode is active, PyTorch's fused attention and encoder layers take their ordinary path."""
@@ -66,10 +64,10 @@ class Scopes:
     def _enter(self, module: nn.Module, args: Any) -> None:
         if not self._is_watching:
             return
-        path = self.modules.path(module, self.scopes[self.current].path)
-        node = self.modules.nodes[path]
+        node, fused, _ = self.modules.known(module, self.scopes[self.current].path)
+        path = node.path
         mode = None
-        if isinstance(module, _FUSED_IN_EVAL):
+        if fused:
             mode = _NoFastPath()
             mode.__enter__()
         self._inside.append((self.current, mode))
@@ -89,8 +87,7 @@ class Scopes:
         if output is None and error is not None and error is not self._error:
             self._error, self.failed = error, node.path
         if node.calls == 1:
-            node.inputs = tuple(_tensors((args, kwargs)))
-            node.outputs = tuple(_tensors(output))
+            node.inputs, node.outputs = _tensors((args, kwargs)), _tensors(output)
         if self.has_formula(module):
             self._muted -= 1
             if error is None or output is not None:
@@ -193,12 +190,10 @@ class Scopes:
                 mode.__exit__(None, None, None)
 
 
-def _tensors(value: Any) -> Iterator[TensorSpec]:
+def _tensors(value: Any) -> tuple[TensorSpec, ...]:
+    """The tensors in nested dicts, lists and tuples."""
     if isinstance(value, torch.Tensor):
-        yield metadata_of(value).spec
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _tensors(item)
+        return (metadata_of(value).spec,)
+    if isinstance(value, (tuple, list)):
+        return tuple([spec for item in value for spec in _tensors(item)])
+    return _tensors(tuple(value.values())) if isinstance(value, dict) and value else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any
 
 import torch
@@ -14,24 +15,29 @@ class ModuleState:
     """Attributes and gradients of modules, to be put back."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[dict[str, Any], dict[str, Any], list[tuple[Any, Any]]]] = []
+        self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._containers: list[tuple[Any, Any]] = []
         self._gradients: list[tuple[torch.Tensor, torch.Tensor | None]] = []
 
     def keep(self, module: nn.Module) -> None:
         """Note the attributes of a module, and what its plain dicts, lists and sets hold."""
         attributes = module.__dict__
-        containers = [
-            (value, value.copy() if value else None) for value in attributes.values() if type(value) in _CONTAINERS
-        ]
-        self._kept.append((attributes, attributes.copy(), containers))
-        self._gradients += [(p, p.grad) for p in module._parameters.values() if p is not None]
+        self._attributes.append((attributes, attributes.copy()))
+        for value in attributes.values():
+            if type(value) in _CONTAINERS:
+                self._containers.append((value, value.copy()))
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                self._gradients.append((parameter, parameter.grad))
 
     def restore(self) -> None:
         """Put back whatever changed since `keep`."""
-        for attributes, before, containers in self._kept:
-            for value, copy in containers:
-                _reset(value, copy)
-            if attributes.keys() != before.keys() or any(attributes[name] is not before[name] for name in before):
+        for value, before in self._containers:
+            if (value or before) and not _same(value, before):
+                value.clear()
+                value.extend(before) if type(value) is list else value.update(before)
+        for attributes, before in self._attributes:
+            if not _same(attributes, before):
                 attributes.clear()
                 attributes.update(before)
         for parameter, gradient in self._gradients:
@@ -39,17 +45,12 @@ class ModuleState:
                 parameter.grad = gradient
 
 
-def _reset(value: Any, copy: Any) -> None:
-    if copy is None:
-        if value:
-            value.clear()
-    elif type(value) is dict:
-        if value.keys() != copy.keys() or any(value[key] is not copy[key] for key in copy):
-            value.clear()
-            value.update(copy)
-    elif type(value) is list:
-        if len(value) != len(copy) or any(a is not b for a, b in zip(value, copy, strict=True)):
-            value[:] = copy
-    elif value != copy:
-        value.clear()
-        value.update(copy)
+def _same(value: Any, before: Any) -> bool:
+    """Whether a container holds the very same objects, in the same order."""
+    if type(value) is set:
+        return len(value) == len(before) and {id(item) for item in value} == {id(item) for item in before}
+    if len(value) != len(before):
+        return False
+    if type(value) is list:
+        return all(map(is_, value, before))
+    return all(map(is_, value.values(), before.values())) and value.keys() == before.keys()

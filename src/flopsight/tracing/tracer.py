@@ -55,7 +55,7 @@ def profile(
         "execute": execute,
         "torch": torch.__version__,
     }
-    make_tensor = _maker(module, execute=execute)
+    make_tensor = _maker(scopes.modules.parameters(), execute=execute)
     args, named = fill(args, make_tensor), fill(named, make_tensor)
     if execute:
         dispatcher.tensors.keep(_tensors_of(module, args, named), module.buffers() if module is not None else ())
@@ -79,9 +79,8 @@ def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
     return model, owner if isinstance(owner, nn.Module) else None
 
 
-def _maker(module: nn.Module | None, *, execute: bool) -> Callable[[Any], Any]:
-    """What makes a tensor for each input: fake, or real if the run is."""
-    parameters = list(module.parameters()) if module is not None else []
+def _maker(parameters: list[nn.Parameter], *, execute: bool) -> Callable[[Any], Any]:
+    """What makes a tensor for each input: fake, or real if the run is; as the model's parameters are."""
     first = next((p for p in parameters if p.is_floating_point()), None)
     default = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
     device = next((p.device for p in parameters if not p.is_meta), CPU)
