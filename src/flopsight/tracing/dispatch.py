@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
+from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
@@ -18,7 +19,7 @@ from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, numel_of
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_weight
 from flopsight.tracing.place import user_line
 from flopsight.tracing.results import infer
-from flopsight.tracing.scopes import FORWARD, OPTIMIZER, Scopes
+from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.targets import has_formula, module_call
 from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors
@@ -85,10 +86,15 @@ class Dispatcher(TorchDispatchMode):
                 bits |= FAKE
             elif kind is int or value is None:
                 key.append(value)
+            elif kind is Parameter:
+                bits |= self._real(value, key)
             elif kind is list or kind is tuple:
-                inner: list[Any] = []
-                bits |= self._key(value, inner)
-                key.append(tuple(inner))
+                if value and type(value[0]) is not int:
+                    inner: list[Any] = []
+                    bits |= self._key(value, inner)
+                    key.append(tuple(inner))
+                else:
+                    key.append(tuple(value))
             elif kind is bool or kind is float or kind is complex:
                 key.append((kind, value))
             elif isinstance(value, torch.Tensor):
@@ -118,9 +124,17 @@ class Dispatcher(TorchDispatchMode):
                 if call.single is not None:
                     self._book(call.operation)
                     return make(call.single)
+                if call.several:
+                    self._book(call.operation)
+                    return fakes_of(call.results)
                 if call.target is not None and type(args[call.target]) is Fake:
                     self._book(call.operation)
                     return args[call.target]
+        elif bits == CONSTANT and not self.execute:
+            call = self._memo.get(tuple(key))
+            if call is not None and call.foldable:
+                self._book(call.operation)
+                return self._fold(info_of(func), args, kwargs or {})
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
 
     def _dispatch(
@@ -177,10 +191,9 @@ class Dispatcher(TorchDispatchMode):
         if info.view:
             return self._view(info, key, args, kwargs)
         call = self._call(info, key, args, kwargs)
-        if bits == CONSTANT and call.small and self.tensors.may_write(info, args, kwargs):
-            self._book(call.operation)
-            return self._fold(info, args, kwargs)
         self._book(call.operation)
+        if bits == CONSTANT and call.small and self.tensors.may_write(info, args, kwargs):
+            return self._fold(info, args, kwargs)
         return self._pretend(info, call, args, kwargs)
 
     def _view(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -238,10 +251,7 @@ class Dispatcher(TorchDispatchMode):
         scopes = self.scopes
         if scopes.is_muted:
             return
-        if torch._C._current_autograd_node() is None:
-            phase = OPTIMIZER if scopes.optimizing else FORWARD
-        else:
-            phase = scopes.phase()
+        phase = scopes.phase()
         scope = scopes.place(phase, self._owner)
         if record.cost is None:
             record = self._named(record)

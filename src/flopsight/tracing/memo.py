@@ -18,18 +18,22 @@ class Call:
     """What is remembered of a call.
 
     operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
-    target: the position of the argument that is the only result, where the operator writes to it.
-    small: whether it may be run on constants.
+    several: whether it makes several new ones. target: the position of the argument that is the only result, where the
+    operator writes to it. small: whether it touches few enough elements to be run on constants. foldable: whether it then
+    may be run without another look, as it writes to nothing.
     """
 
-    __slots__ = ("operation", "results", "single", "small", "target")
+    __slots__ = ("foldable", "operation", "results", "several", "single", "small", "target")
 
     def __init__(self, info: OperatorInfo, operation: Operation, results: Any, *, small: bool) -> None:
         self.operation = operation
         self.results = results
-        self.single = results if isinstance(results, Metadata) and not info.writes else None
+        new = not info.writes
+        self.single = results if new and isinstance(results, Metadata) else None
+        self.several = new and isinstance(results, (list, tuple))
         self.target = info.target
         self.small = small
+        self.foldable = small and new and not info.random and not info.view and not info.dynamic
 
 
 class Memo:

@@ -62,7 +62,7 @@ class Scopes:
             self.modules.adopt(module, "")
 
     def _enter(self, module: nn.Module, args: Any) -> None:
-        if not self._is_watching:
+        if active() is not self:
             return
         node, fused, _ = self.modules.known(module, self.scopes[self.current].path)
         path = node.path
@@ -80,10 +80,10 @@ class Scopes:
 
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
         kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
-        if not self._is_watching or not self._inside:
+        if active() is not self or not self._inside:
             return
         node = self.modules.nodes[self.scopes[self.current].path]
-        error = sys.exc_info()[1]
+        error = sys.exc_info()[1] if output is None else None
         if output is None and error is not None and error is not self._error:
             self._error, self.failed = error, node.path
         if node.calls == 1:
