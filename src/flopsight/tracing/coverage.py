@@ -79,6 +79,7 @@ def _register() -> None:
     """Import what registers operators, so that the walk does not depend on what ran before it."""
     import torch._decomp.decompositions
     import torch._higher_order_ops
+    import torch._inductor.inductor_prims
     import torch._prims
     import torch.distributed._functional_collectives
 
