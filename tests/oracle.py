@@ -17,9 +17,14 @@ import numpy as np
 _active: list[Counter[str]] = []
 
 
+KINDS = ("multiply", "add", "divide", "compare", "special")
+NOTED = ("macs", "results", "biases", "masked_macs")
+"""What a reference notes about the contractions it does, beside the scalar operations, which count themselves."""
+
+
 @contextmanager
 def counting() -> Iterator[Counter[str]]:
-    """Scalar operations done inside, by kind: multiply, add, divide, compare, special."""
+    """Scalar operations done inside, by kind, and what is noted about contractions."""
     counts: Counter[str] = Counter()
     _active.append(counts)
     try:
@@ -31,6 +36,12 @@ def counting() -> Iterator[Counter[str]]:
 def _count(kind: str) -> None:
     if _active:
         _active[-1][kind] += 1
+
+
+def note(**counts: int) -> None:
+    """Multiply-accumulates, results, biases or masked multiply-accumulates of contractions, as a Cost has them."""
+    if _active:
+        _active[-1].update(counts)
 
 
 def value(x: Any) -> Any:
@@ -158,6 +169,19 @@ def total(items: Any) -> Scalar:
 def dot(left: Any, right: Any) -> Scalar:
     """The dot product of two sequences of Scalars."""
     return total([a * b for a, b in zip(left, right, strict=True)])
+
+
+def products(left: Any, right: Any) -> Scalar:
+    """A dot product that is a contraction's."""
+    left, right = list(left), list(right)
+    note(macs=len(left), results=1 if left else 0)
+    return dot(left, right)
+
+
+def biased(result: Any, bias: Any) -> Any:
+    """A bias, added to a result of a contraction."""
+    note(biases=1)
+    return result + bias
 
 
 def decide(function: Callable[..., Any], *arguments: Any) -> Scalar:

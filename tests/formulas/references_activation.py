@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from formulas.proof import Proof, elementwise, over, seeds, tensor
+from formulas.elementwise import elementwise, over, proof_of, sample, seeds
 from hypothesis import strategies as st
 from oracle import Scalar, erf, exp, log, maximum, minimum, special, tanh
 
@@ -99,8 +99,8 @@ def halved(draw, like_halves=(), like_self=(), **options):
     size = [*draw(st.lists(st.integers(0, 3), min_size=1, max_size=2))]
     dim = draw(st.integers(0, len(size) - 1))
     whole = tuple(2 * n if i == dim else n for i, n in enumerate(size))
-    given = {name: tensor("signed", tuple(size), draw(seeds)) for name in like_halves}
-    return {**given, **{name: tensor("signed", whole, draw(seeds)) for name in like_self}, "dim": dim}
+    given = {name: sample("signed", tuple(size), draw(seeds)) for name in like_halves}
+    return {**given, **{name: sample("signed", whole, draw(seeds)) for name in like_self}, "dim": dim}
 
 
 PROOFS = [
@@ -149,5 +149,5 @@ PROOFS = [
     *elementwise("softplus", softplus, "signed", options={"beta": ones, "threshold": 2.0}),
     *elementwise("log_sigmoid_forward", log_sigmoid, "signed", results=2),
     *elementwise("logit", logit, "unit", options={"eps": st.sampled_from([None, 0.2])}),
-    Proof("aten::glu", glu, halved(like_self=("self",))),
+    proof_of("aten::glu", glu, halved(like_self=("self",))),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from formulas.proof import Proof, elementwise, over, shapes, tensor
+from formulas.elementwise import elementwise, over, proof_of, sample, shapes
 from formulas.references_activation import (
     ROOT_2,
     ROOT_2_PI,
@@ -134,7 +134,7 @@ def glu_gradient_jvp(grad_glu, x, dgrad_glu, dx, dim):
 @st.composite
 def unsaved(draw):
     size = draw(shapes)
-    return {"grad_output": tensor("signed", size, 1), "self": tensor("signed", size, 2), "buffer": tensor("unit", (7,))}
+    return {"grad_output": sample("signed", size, 1), "self": sample("signed", size, 2), "buffer": sample("unit", (7,))}
 
 
 def hardsigmoid_gradient(g, x):
@@ -199,9 +199,9 @@ PROOFS = [
         options={"eps": st.sampled_from([None, 0.2])},
         same=True,
     ),
-    Proof("aten::glu_backward", glu_gradient, halved(like_halves=("grad_output",), like_self=("self",))),
-    Proof("aten::glu_jvp", glu_jvp, halved(like_halves=("glu",), like_self=("x", "dx"))),
-    Proof(
+    proof_of("aten::glu_backward", glu_gradient, halved(like_halves=("grad_output",), like_self=("self",))),
+    proof_of("aten::glu_jvp", glu_jvp, halved(like_halves=("glu",), like_self=("x", "dx"))),
+    proof_of(
         "aten::glu_backward_jvp",
         glu_gradient_jvp,
         halved(like_halves=("grad_glu", "dgrad_glu"), like_self=("grad_x", "x", "dx")),
@@ -216,7 +216,7 @@ PROOFS = [
         options={"lambd": 0.5},
         same=True,
     ),
-    Proof(
+    proof_of(
         "aten::log_sigmoid_backward",
         lambda grad_output, self: over(log_sigmoid_gradient_unsaved, grad_output, self),
         unsaved(),

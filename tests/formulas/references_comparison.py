@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 
-from formulas.proof import Proof, elementwise, over, seeds, shapes, tensor
+from formulas.elementwise import elementwise, over, proof_of, sample, seeds, shapes
 from hypothesis import strategies as st
 from oracle import Scalar, decide, maximum, minimum, select
 
@@ -145,19 +145,19 @@ def allclose(self, other, rtol, atol):
 @st.composite
 def pairs(draw, **options):
     size, seed = draw(shapes), draw(seeds)
-    other = tensor("int", size, seed if draw(st.booleans()) else seed + 1)
-    return {"self": tensor("int", size, seed), "other": other, **options}
+    other = sample("int", size, seed if draw(st.booleans()) else seed + 1)
+    return {"self": sample("int", size, seed), "other": other, **options}
 
 
 @st.composite
 def searched(draw):
-    given = {"elements": tensor("int", draw(shapes), draw(seeds)), "test_elements": tensor("int", draw(shapes), 1)}
+    given = {"elements": sample("int", draw(shapes), draw(seeds)), "test_elements": sample("int", draw(shapes), 1)}
     return {**given, "invert": draw(st.booleans())}
 
 
 JOINED = [
-    Proof("aten::isin", isin, searched()),
-    Proof("aten::equal", equal, pairs()),
-    Proof("aten::allclose", allclose, pairs(rtol=1e-5, atol=1e-8)),
+    proof_of("aten::isin", isin, searched()),
+    proof_of("aten::equal", equal, pairs()),
+    proof_of("aten::allclose", allclose, pairs(rtol=1e-5, atol=1e-8)),
 ]
 PROOFS = [*COMPARED, *BITS, *SELECTED, *ROUNDED, *JOINED]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from formulas.proof import elementwise
+from formulas.elementwise import elementwise
 from hypothesis import strategies as st
 from oracle import Complex, Scalar, decide, exp, log, select, special, sqrt
 

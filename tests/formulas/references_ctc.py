@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from formulas.proof import Proof, Tensor, seeds, tensor
+from formulas.elementwise import proof_of, sample, seeds
 from hypothesis import strategies as st
 from oracle import Scalar, exp, log, maximum
 
@@ -25,7 +25,7 @@ def join(*numbers):
 def states_of(labels):
     states = [0]
     for label in labels:
-        states += [label.value, 0]
+        states += [label, 0]
     return states
 
 
@@ -98,10 +98,10 @@ def both(log_probs, targets, input_lengths, target_lengths, zero_infinity):
 def sequences(draw, full=False, **options):
     """Scores of three classes, of which 0 is blank. Of `full` ones, all frames and all labels are used."""
     frames, count, longest = draw(st.integers(1, 4)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    scores = tensor("signed", (frames, count, 3), draw(seeds)).numbers
-    log_probs = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
-    labels = Tensor(tensor("int", (count, longest), draw(seeds)).numbers % 2 + 1, "int64")
-    given = {"log_probs": Tensor(log_probs, "float64"), "targets": labels}
+    scores = sample("signed", (frames, count, 3), draw(seeds))
+    log_probs = scores.log_softmax(-1)
+    labels = sample("int", (count, longest), draw(seeds)) % 2 + 1
+    given = {"log_probs": log_probs, "targets": labels}
     given["input_lengths"] = [frames if full else draw(st.integers(1, frames)) for _ in range(count)]
     given["target_lengths"] = [longest if full else draw(st.integers(0, longest)) for _ in range(count)]
     return {**given, **{name: draw(option) for name, option in options.items()}}
@@ -111,10 +111,9 @@ def sequences(draw, full=False, **options):
 def saved(draw):
     """The arguments of the gradient, with what PyTorch's forward operator saves."""
     given = draw(sequences())
-    tensors = given["log_probs"].torch, given["targets"].torch
-    losses, alpha = torch.ops.aten._ctc_loss(*tensors, given["input_lengths"], given["target_lengths"])
-    grad = tensor("signed", losses.shape, 1)
-    forward = {"neg_log_likelihood": Tensor(losses.numpy(), "float64"), "log_alpha": Tensor(alpha.numpy(), "float64")}
+    losses, alpha = torch.ops.aten._ctc_loss(**given)
+    grad = sample("signed", losses.shape, 1)
+    forward = {"neg_log_likelihood": losses, "log_alpha": alpha}
     possible = bool(losses.isfinite().all())
     return {"grad": grad, **given, **forward, "blank": 0, "zero_infinity": possible and draw(st.booleans())}
 
@@ -124,21 +123,14 @@ def without_lengths(draw):
     """The same where the lengths are tensors, whose values a formula does not see."""
     given = draw(sequences(full=True))
     lengths = {name: given[name] for name in ("input_lengths", "target_lengths")}
-    return {**given, **{name: Lengths(np.array(numbers), "int64") for name, numbers in lengths.items()}}
-
-
-class Lengths(Tensor):
-    """A tensor that the reference sees as plain integers."""
-
-    def __post_init__(self) -> None:
-        self.scalars = self.numbers.tolist()
+    return {**given, **{name: torch.tensor(numbers) for name, numbers in lengths.items()}}
 
 
 flags = st.booleans()
 PROOFS = [
-    Proof("aten::_ctc_loss", forward, sequences()),
-    Proof("aten::_ctc_loss", forward, without_lengths()),
-    Proof("aten::_ctc_loss_backward", gradient, saved()),
-    Proof("aten::_cudnn_ctc_loss", both, sequences(zero_infinity=flags), values=False),
-    Proof("aten::miopen_ctc_loss", both, sequences(zero_infinity=flags), values=False),
+    proof_of("aten::_ctc_loss", forward, sequences(), integers=False, finite=True),
+    proof_of("aten::_ctc_loss", forward, without_lengths(), integers=False, finite=True),
+    proof_of("aten::_ctc_loss_backward", gradient, saved(), integers=False, finite=True),
+    proof_of("aten::_cudnn_ctc_loss", both, sequences(zero_infinity=flags), values=False, integers=False),
+    proof_of("aten::miopen_ctc_loss", both, sequences(zero_infinity=flags), values=False, integers=False),
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from formulas.proof import elementwise
+from formulas.elementwise import elementwise
 from oracle import Complex, Scalar, exp, log, maximum, minimum, special
 
 PAIR = {"self": "positive", "other": "positive"}

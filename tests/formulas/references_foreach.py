@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from formulas.proof import Proof, seeds, shapes, tensor
+from formulas.elementwise import proof_of, sample, seeds, shapes
 from formulas.references_complex import size
 from hypothesis import strategies as st
-from oracle import Complex, Scalar, dot, maximum, special, sqrt, total
+from oracle import Complex, Scalar, maximum, products, special, sqrt, total
 
 
 def magnitude(x):
@@ -52,7 +52,7 @@ def matrix_products(self, mat2):
     def one(x, y):
         out = np.empty((x.shape[0], y.shape[1]), dtype=object)
         for i, j in np.ndindex(*out.shape):
-            out[i, j] = dot(x[i], y[:, j])
+            out[i, j] = products(x[i], y[:, j])
         return out
 
     return tuple(one(x, y) for x, y in zip(self, mat2, strict=True))
@@ -63,24 +63,24 @@ def lists(draw, *, smallest=0, kinds=("signed",), **options):
     kind = draw(st.sampled_from(kinds))
     sizes = draw(st.lists(shapes.filter(lambda size: math.prod(size) >= smallest), min_size=1, max_size=3))
     chosen = {name: draw(option) for name, option in options.items()}
-    return {"self": [tensor(kind, size, draw(seeds)) for size in sizes], **chosen}
+    return {"self": [sample(kind, size, draw(seeds)) for size in sizes], **chosen}
 
 
 @st.composite
 def matrices(draw):
     sizes = draw(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=2))
     return {
-        "self": [tensor("signed", (m, k), draw(seeds)) for m, k, n in sizes],
-        "mat2": [tensor("signed", (k, n), draw(seeds)) for m, k, n in sizes],
+        "self": [sample("signed", (m, k), draw(seeds)) for m, k, n in sizes],
+        "mat2": [sample("signed", (k, n), draw(seeds)) for m, k, n in sizes],
     }
 
 
 ORDERS = st.sampled_from([0, 1, 2, 3, math.inf])
-MATRIX_PRODUCT = Proof("aten::_foreach_mm", matrix_products, matrices(), values=False)
+MATRIX_PRODUCT = proof_of("aten::_foreach_mm", matrix_products, matrices(), values=False)
 PROOFS = [
-    Proof("aten::_foreach_norm", norms, lists(smallest=1, kinds=("signed", "complex"), ord=ORDERS)),
-    Proof("aten::_foreach_norm", norms, lists(ord=st.sampled_from([1, 2]))),
-    Proof("aten::_foreach_powsum", power_sums, lists(smallest=1, ord=st.sampled_from([1, 2, 3]))),
-    Proof("aten::_foreach_max", maxima, lists(smallest=1)),
+    proof_of("aten::_foreach_norm", norms, lists(smallest=1, kinds=("signed", "complex"), ord=ORDERS)),
+    proof_of("aten::_foreach_norm", norms, lists(ord=st.sampled_from([1, 2]))),
+    proof_of("aten::_foreach_powsum", power_sums, lists(smallest=1, ord=st.sampled_from([1, 2, 3]))),
+    proof_of("aten::_foreach_max", maxima, lists(smallest=1)),
     MATRIX_PRODUCT,
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from formulas.proof import Proof, over, seeds, shapes, tensor
+from formulas.elementwise import over, proof_of, sample, seeds, shapes
 from hypothesis import strategies as st
 from oracle import exp, log, maximum, minimum, special, total
 
@@ -117,7 +117,7 @@ def soft_margin_gradient(grad_output, self, target, reduction):
 
 
 def gradient_of(size, reduction, seed):
-    return tensor("signed", size if reduction == NONE else (), seed)
+    return sample("signed", size if reduction == NONE else (), seed)
 
 
 @st.composite
@@ -125,10 +125,10 @@ def pairs(draw, kinds=("signed", "signed"), backward=False, **options):
     """A tensor and its target, of one shape, and with `backward` the gradient of what a reduction leaves."""
     size, seed, reduction = draw(shapes), draw(seeds), draw(reductions)
     given = {"grad_output": gradient_of(size, reduction, seed + 2)} if backward else {}
-    given |= {"self": tensor(kinds[0], size, seed), "target": tensor(kinds[1], size, seed + 1)}
+    given |= {"self": sample(kinds[0], size, seed), "target": sample(kinds[1], size, seed + 1)}
     for name, option in options.items():
         chosen = draw(option)
-        given[name] = tensor("unit", size, seed + 3) if chosen == "weights" else chosen
+        given[name] = sample("unit", size, seed + 3) if chosen == "weights" else chosen
     return {**given, "reduction": reduction}
 
 
@@ -136,19 +136,20 @@ UNIT = ("unit", "unit")
 maybe = st.sampled_from([None, "weights"])
 ones = st.sampled_from([1.0, 0.5])
 PROOFS = [
-    Proof("aten::mse_loss", mse, pairs()),
-    Proof("aten::smooth_l1_loss", smooth_l1, pairs(beta=ones)),
-    Proof("aten::huber_loss", huber, pairs(delta=ones)),
-    Proof("aten::binary_cross_entropy", cross_entropy, pairs(UNIT, weight=maybe)),
-    Proof(
+    proof_of("aten::mse_loss", mse, pairs(), finite=True),
+    proof_of("aten::smooth_l1_loss", smooth_l1, pairs(beta=ones), finite=True),
+    proof_of("aten::huber_loss", huber, pairs(delta=ones), finite=True),
+    proof_of("aten::binary_cross_entropy", cross_entropy, pairs(UNIT, weight=maybe), finite=True),
+    proof_of(
         "aten::binary_cross_entropy_with_logits",
         cross_entropy_with_logits,
         pairs(("signed", "unit"), weight=maybe, pos_weight=maybe),
+        finite=True,
     ),
-    Proof("aten::soft_margin_loss", soft_margin, pairs()),
-    Proof("aten::mse_loss_backward", mse_gradient, pairs(backward=True)),
-    Proof("aten::smooth_l1_loss_backward", smooth_l1_gradient, pairs(backward=True, beta=ones)),
-    Proof("aten::huber_loss_backward", huber_gradient, pairs(backward=True, delta=ones)),
-    Proof("aten::binary_cross_entropy_backward", cross_entropy_gradient, pairs(UNIT, backward=True, weight=maybe)),
-    Proof("aten::soft_margin_loss_backward", soft_margin_gradient, pairs(backward=True)),
+    proof_of("aten::soft_margin_loss", soft_margin, pairs(), finite=True),
+    proof_of("aten::mse_loss_backward", mse_gradient, pairs(backward=True)),
+    proof_of("aten::smooth_l1_loss_backward", smooth_l1_gradient, pairs(backward=True, beta=ones)),
+    proof_of("aten::huber_loss_backward", huber_gradient, pairs(backward=True, delta=ones)),
+    proof_of("aten::binary_cross_entropy_backward", cross_entropy_gradient, pairs(UNIT, backward=True, weight=maybe)),
+    proof_of("aten::soft_margin_loss_backward", soft_margin_gradient, pairs(backward=True)),
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from formulas.proof import Proof, seeds, tensor
+import torch
+from formulas.elementwise import proof_of, sample, seeds
 from formulas.references_loss import MEAN, NONE, gradient_of, joined, reductions
 from hypothesis import strategies as st
 from oracle import Scalar, maximum, total
@@ -136,22 +137,21 @@ def classified(draw, backward=False, deep=False, **options):
     """Scores, the class of each sample, perhaps a weight for each class."""
     samples, classes, seed, reduction = draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(seeds), draw(reductions)
     inner = (draw(st.integers(1, 2)), 2) if deep else ()
-    labels = tensor("int", (samples, *inner), seed)
-    labels = type(labels)(labels.numbers % classes, "int64")
-    weight = draw(st.sampled_from([None, tensor("unit", (classes,), seed + 1)]))
+    labels = sample("int", (samples, *inner), seed) % classes
+    weight = draw(st.sampled_from([None, sample("unit", (classes,), seed + 1)]))
     given = {"grad_output": gradient_of((samples, *inner), reduction, seed + 2)} if backward else {}
-    given |= {"self": tensor("signed", (samples, classes, *inner), seed + 3), "target": labels, "weight": weight}
+    given |= {"self": sample("signed", (samples, classes, *inner), seed + 3), "target": labels, "weight": weight}
     return {**given, "reduction": reduction, **{name: draw(option) for name, option in options.items()}}
 
 
 @st.composite
 def multilabelled(draw, backward=False):
     samples, classes, seed, reduction = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(seeds), draw(reductions)
-    scores = tensor("signed", (samples, classes), seed)
+    scores = sample("signed", (samples, classes), seed)
     labels = np.random.default_rng(seed).permuted(np.tile(np.arange(classes), (samples, 1)), axis=1)
     labels[:, draw(st.integers(0, classes)) :] = -1
     given = {"grad_output": gradient_of((samples,), reduction, seed + 1)} if backward else {}
-    return {**given, "self": scores, "target": type(scores)(labels, "int64"), "reduction": reduction}
+    return {**given, "self": scores, "target": torch.tensor(labels), "reduction": reduction}
 
 
 orders, margins = st.sampled_from([1, 2]), st.just(1.0)
@@ -161,22 +161,22 @@ unsummed = {"ignore_index": st.just(-100)}
 @st.composite
 def nll_backward(draw, deep=False):
     given = draw(classified(backward=True, deep=deep, **unsummed))
-    return {**given, "total_weight": tensor("positive", (), 5)}
+    return {**given, "total_weight": sample("positive", (), 5)}
 
 
 PROOFS = [
-    Proof("aten::nll_loss_forward", nll, classified(**unsummed)),
-    Proof("aten::nll_loss2d_forward", nll, classified(deep=True, **unsummed)),
-    Proof("aten::nll_loss_backward", nll_gradient, nll_backward()),
-    Proof("aten::nll_loss2d_backward", nll_gradient, nll_backward(deep=True)),
-    Proof("aten::multi_margin_loss", multi_margin, classified(p=orders, margin=margins)),
-    Proof(
+    proof_of("aten::nll_loss_forward", nll, classified(**unsummed)),
+    proof_of("aten::nll_loss2d_forward", nll, classified(deep=True, **unsummed)),
+    proof_of("aten::nll_loss_backward", nll_gradient, nll_backward()),
+    proof_of("aten::nll_loss2d_backward", nll_gradient, nll_backward(deep=True)),
+    proof_of("aten::multi_margin_loss", multi_margin, classified(p=orders, margin=margins)),
+    proof_of(
         "aten::multi_margin_loss_backward",
         multi_margin_gradient,
         classified(backward=True, p=orders, margin=margins),
     ),
-    Proof("aten::multilabel_margin_loss_forward", multilabel_margin, multilabelled(), values=False),
-    Proof(
+    proof_of("aten::multilabel_margin_loss_forward", multilabel_margin, multilabelled(), values=False),
+    proof_of(
         "aten::multilabel_margin_loss_backward", multilabel_margin_gradient, multilabelled(backward=True), values=False
     ),
 ]

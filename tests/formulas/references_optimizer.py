@@ -6,9 +6,10 @@ import math
 from itertools import count
 
 import torch
-from formulas.proof import Proof, over, seeds, shapes, tensor
+from formulas.elementwise import over, proof_of, sample, seeds, shapes
 from hypothesis import strategies as st
 from oracle import decide, maximum, special, sqrt
+from proof import Call, Proof, each
 
 
 def prepared(g, p, *, maximize, decay, grad_scale):
@@ -106,14 +107,14 @@ rates = st.sampled_from([0.0, 0.1])
 def step(draw, *lists, **options):
     """Parameters, gradients and what is kept between steps; plain options; perhaps a gradient scale."""
     sizes, seed = draw(st.lists(shapes, min_size=1, max_size=3)), count(draw(seeds))
-    given = {name: [tensor("positive", size, next(seed)) for size in sizes] for name in ("self", "grads", *lists)}
+    given = {name: [sample("positive", size, next(seed)) for size in sizes] for name in ("self", "grads", *lists)}
     if "state_steps" in given:
-        given["state_steps"] = [tensor("over one", (), next(seed)) for _ in sizes]
+        given["state_steps"] = [sample("over one", (), next(seed)) for _ in sizes]
     given |= {name: draw(option) for name, option in options.items()}
     for kept, needed in {"max_exp_avg_sqs": "amsgrad", "momentum_buffer_list": "momentum"}.items():
         if kept in given and not given[needed]:
             given[kept] = []
-    scale = tensor("float32", (), next(seed)) if draw(st.booleans()) else None
+    scale = sample("float32", (), next(seed)) if draw(st.booleans()) else None
     return {**given, "grad_scale": scale, "found_inf": None}
 
 
@@ -137,33 +138,35 @@ ADAGRAD = step(
 class Step(Proof):
     """The proof of an operator that changes its first argument in place."""
 
-    def run(self, given):
-        namespace, _, name = self.operator.partition("::")
-        convert = lambda x: [item.torch for item in x] if isinstance(x, list) else getattr(x, "torch", x)
-        tensors = {name: convert(x) for name, x in given.items()}
-        getattr(getattr(torch.ops, namespace), f"{name}_")(**tensors)
+    def run(self, operator, given):
+        tensors = each(torch.clone, given)
+        getattr(torch.ops.aten, f"{operator.__name__}_")(**tensors)
         return tensors["self"]
+
+
+def in_place(operator, reference, arguments):
+    return operator, Step(reference, arguments.map(lambda given: Call(given, overload="")), integers=True)
 
 
 @st.composite
 def gradients(draw):
     sizes = draw(st.lists(shapes, min_size=1, max_size=3))
-    one = {"found_inf": tensor("positive", (), 0), "inv_scale": tensor("positive", (), 1)}
-    return {"self": [tensor("signed", size, draw(seeds)) for size in sizes], **one}
+    one = {"found_inf": sample("positive", (), 0), "inv_scale": sample("positive", (), 1)}
+    return {"self": [sample("signed", size, draw(seeds)) for size in sizes], **one}
 
 
 @st.composite
 def scales(draw):
-    scalars = {"self": tensor("positive", ()), "growth_tracker": tensor("int", ()), "found_inf": tensor("positive", ())}
+    scalars = {"self": sample("positive", ()), "growth_tracker": sample("int", ()), "found_inf": sample("positive", ())}
     plain = {"scale_growth_factor": 2.0, "scale_backoff_factor": 0.5, "growth_interval": draw(st.integers(1, 3))}
     return {**scalars, **plain}
 
 
 PROOFS = [
-    Step("aten::_fused_adam", adam, ADAM),
-    Step("aten::_fused_adamw", adamw, ADAM),
-    Step("aten::_fused_sgd", sgd, SGD),
-    Step("aten::_fused_adagrad", adagrad, ADAGRAD),
-    Proof("aten::_amp_foreach_non_finite_check_and_unscale", unscaled, gradients(), values=False),
-    Proof("aten::_amp_update_scale", updated_scale, scales(), values=False),
+    in_place("aten::_fused_adam", adam, ADAM),
+    in_place("aten::_fused_adamw", adamw, ADAM),
+    in_place("aten::_fused_sgd", sgd, SGD),
+    in_place("aten::_fused_adagrad", adagrad, ADAGRAD),
+    proof_of("aten::_amp_foreach_non_finite_check_and_unscale", unscaled, gradients(), values=False),
+    proof_of("aten::_amp_update_scale", updated_scale, scales(), values=False),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from formulas.proof import Proof, elementwise, over, shapes, tensor
+from formulas.elementwise import elementwise, over, proof_of, sample, shapes
 from hypothesis import strategies as st
 from oracle import decide, maximum, special, sqrt, total
 
@@ -95,7 +95,7 @@ ARITHMETIC = [
 
 
 def tensors(seed, sizes, kind="positive"):
-    return [tensor(kind, size, seed + place) for place, size in enumerate(sizes)]
+    return [sample(kind, size, seed + place) for place, size in enumerate(sizes)]
 
 
 @st.composite
@@ -125,14 +125,14 @@ def quotients(self, tensor1, tensor2, scalars):
 
 
 LISTS_OF_FACTORS = [
-    Proof("aten::_foreach_pow", powers, factors("exponent", st.sampled_from([2, 3.0, 0.5]))),
-    Proof(
+    proof_of("aten::_foreach_pow", powers, factors("exponent", st.sampled_from([2, 3.0, 0.5]))),
+    proof_of(
         "aten::_foreach_pow",
         powers_of_one,
         shapes.map(lambda size: {"self": 2.0, "exponent": tensors(0, [size, (2,)])}),
     ),
-    Proof("aten::_foreach_addcmul", products, factors("scalars", alphas, "tensor1", "tensor2")),
-    Proof("aten::_foreach_addcdiv", quotients, factors("scalars", alphas, "tensor1", "tensor2")),
+    proof_of("aten::_foreach_addcmul", products, factors("scalars", alphas, "tensor1", "tensor2")),
+    proof_of("aten::_foreach_addcdiv", quotients, factors("scalars", alphas, "tensor1", "tensor2")),
 ]
 
 PROOFS = [*ARITHMETIC, *LISTS_OF_FACTORS]

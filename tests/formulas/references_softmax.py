@@ -7,7 +7,7 @@ import operator
 
 import numpy as np
 import torch
-from formulas.proof import Proof, seeds, tensor
+from formulas.elementwise import proof_of, sample, seeds
 from formulas.references_complex import c_exp, c_log
 from hypothesis import strategies as st
 from oracle import Complex, Scalar, decide, exp, log, maximum, minimum, special, total
@@ -165,14 +165,14 @@ sizes = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple)
 def along(draw, kinds, **options):
     """Tensors of one shape, and a dimension of it."""
     size = draw(sizes)
-    given = {name: tensor(kind, size, draw(seeds)) for name, kind in kinds.items()}
+    given = {name: sample(kind, size, draw(seeds)) for name, kind in kinds.items()}
     return {**given, "dim": draw(st.integers(-len(size), len(size) - 1)), **options}
 
 
 @st.composite
 def masked_along(draw, kinds):
     size = draw(sizes)
-    given = {name: tensor(kind, size, draw(seeds)) for name, kind in kinds.items()}
+    given = {name: sample(kind, size, draw(seeds)) for name, kind in kinds.items()}
     return {**given, "dim": draw(st.sampled_from([None, 0]))}
 
 
@@ -181,7 +181,7 @@ def several(draw):
     size = draw(sizes)
     dims = draw(st.lists(st.integers(0, len(size) - 1), unique=True, min_size=1, max_size=2))
     kind = draw(st.sampled_from(["signed", "complex"])) if math.prod(size) else "signed"
-    given = tensor(kind, size, draw(seeds))
+    given = sample(kind, size, draw(seeds))
     return {"self": given, "dim": dims, "keepdim": draw(st.booleans())}
 
 
@@ -190,20 +190,20 @@ SAVED = {"grad_output": "signed", "output": "unit"}
 MASKED = {**SELF, "mask": "bool"}
 MASKED_SAVED = {**SAVED, "mask": "bool"}
 PROOFS = [
-    Proof("aten::_softmax", softmax, along(SELF, half_to_float=False)),
-    Proof("aten::softmax", softmax, along(SELF)),
-    Proof("aten::_log_softmax", log_softmax, along(SELF, half_to_float=False)),
-    Proof("aten::log_softmax", log_softmax, along(SELF)),
-    Proof("aten::_softmax_backward_data", softmax_gradient, along(SAVED, input_dtype=torch.float64)),
-    Proof("aten::_log_softmax_backward_data", log_softmax_gradient, along(SAVED, input_dtype=torch.float64)),
-    Proof("aten::_safe_softmax", safe_softmax, along(SELF)),
-    Proof("aten::_masked_softmax", masked_softmax, masked_along(MASKED), values=False),
-    Proof("aten::_masked_softmax_backward", masked_softmax_gradient, masked_along(MASKED_SAVED), values=False),
-    Proof("aten::_sparse_softmax", sparse_softmax, along(SELF), values=False),
-    Proof("aten::_sparse_log_softmax", sparse_log_softmax, along(SELF), values=False),
-    Proof("aten::_sparse_softmax_backward_data", sparse_softmax_gradient, along(SAVED), values=False),
-    Proof("aten::_sparse_log_softmax_backward_data", sparse_log_softmax_gradient, along(SAVED), values=False),
-    Proof("aten::logsumexp", logsumexp, several()),
-    Proof("aten::logcumsumexp", logcumsumexp, along(SELF)),
-    Proof("aten::_logcumsumexp", logcumsumexp, along(SELF)),
+    proof_of("aten::_softmax", softmax, along(SELF, half_to_float=False)),
+    proof_of("aten::softmax", softmax, along(SELF)),
+    proof_of("aten::_log_softmax", log_softmax, along(SELF, half_to_float=False)),
+    proof_of("aten::log_softmax", log_softmax, along(SELF)),
+    proof_of("aten::_softmax_backward_data", softmax_gradient, along(SAVED, input_dtype=torch.float64)),
+    proof_of("aten::_log_softmax_backward_data", log_softmax_gradient, along(SAVED, input_dtype=torch.float64)),
+    proof_of("aten::_safe_softmax", safe_softmax, along(SELF)),
+    proof_of("aten::_masked_softmax", masked_softmax, masked_along(MASKED), values=False),
+    proof_of("aten::_masked_softmax_backward", masked_softmax_gradient, masked_along(MASKED_SAVED), values=False),
+    proof_of("aten::_sparse_softmax", sparse_softmax, along(SELF), values=False),
+    proof_of("aten::_sparse_log_softmax", sparse_log_softmax, along(SELF), values=False),
+    proof_of("aten::_sparse_softmax_backward_data", sparse_softmax_gradient, along(SAVED), values=False),
+    proof_of("aten::_sparse_log_softmax_backward_data", sparse_log_softmax_gradient, along(SAVED), values=False),
+    proof_of("aten::logsumexp", logsumexp, several()),
+    proof_of("aten::logcumsumexp", logcumsumexp, along(SELF)),
+    proof_of("aten::_logcumsumexp", logcumsumexp, along(SELF)),
 ]

@@ -5,10 +5,9 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-import pytest
-from hypothesis import given, settings
-from oracle import Scalar, dot, exp, log, maximum, tanh, total
-from proof import Call, Proof, prove, tensor, unproven
+from hypothesis import given
+from oracle import Scalar, biased, dot, exp, log, maximum, products, tanh, total
+from proof import Call, Proof, proven, tensor, unproven
 
 from flopsight.cost import TensorSpec
 from flopsight.formulas.kernels import flash_attn
@@ -24,7 +23,7 @@ def softmax(row: list[Any]) -> list[Any]:
 
 
 def score(q: Any, k: Any, scale: float, softcap: float, slope: Any) -> Any:
-    s = dot(list(q), list(k)) * scale
+    s = products(list(q), list(k)) * scale
     if slope is not None:
         s = s + slope * Scalar(3.0)
     return tanh(s * (1 / softcap)) * softcap if softcap else s
@@ -36,7 +35,7 @@ def attend(
     weights = softmax([score(q, k, scale, softcap, slope) for k in keys])
     if dropout:
         weights = [w * Scalar(1.0) * 1.25 for w in weights]
-    return [dot(weights, [v[d] for v in values]) for d in range(len(values[0]))]
+    return [products(weights, [v[d] for v in values]) for d in range(len(values[0]))]
 
 
 def attend_backward(
@@ -47,7 +46,7 @@ def attend_backward(
     grads = [[Scalar(0.5)] * value_width for _ in queries]
     weights = [[exp(score(q, k, scale, softcap, slope) - Scalar(2.0)) for k in keys] for q in queries]
     sums = [dot(dy, [Scalar(0.3)] * value_width) for dy in grads]
-    slopes = [[dot(dy, list(v)) for v in values] for dy in grads]
+    slopes = [[products(dy, list(v)) for v in values] for dy in grads]
     if dropout:
         weights = [[w * Scalar(1.0) * 1.25 for w in row] for row in weights]
         slopes = [[s * Scalar(1.0) * 1.25 for s in row] for row in slopes]
@@ -57,12 +56,12 @@ def attend_backward(
     ]
     for row in ds:
         for d in range(width):
-            dot(row, [k[d] for k in keys])
+            products(row, [k[d] for k in keys])
     for j in range(len(keys)):
         for d in range(width):
-            dot([row[j] for row in ds], [q[d] for q in queries])
+            products([row[j] for row in ds], [q[d] for q in queries])
         for d in range(value_width):
-            dot([row[j] for row in weights], [dy[d] for dy in grads])
+            products([row[j] for row in weights], [dy[d] for dy in grads])
 
 
 def heads(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> Any:
@@ -136,7 +135,7 @@ def selective_scan(u, delta, A, B, C, delta_softplus, D_=None, z_=None, delta_bi
             t = log(1 + exp(t)) if delta_softplus else t
             x = t * u[b, d, step]
             h = [exp(t * A[d, n]) * h[n] + x * B[b, 0, n, step] for n in range(len(h))]
-            y = dot(h, [C[b, 0, n, step] for n in range(len(h))])
+            y = products(h, [C[b, 0, n, step] for n in range(len(h))])
             y = y if D_ is None else y + D_[d] * u[b, d, step]
             y if z_ is None else y * (z_[b, d, step] * sigmoid(z_[b, d, step]))
 
@@ -145,8 +144,8 @@ def causal_conv(x, weight, bias, silu_activation):
     out = np.empty_like(x)
     for b, d, step in np.ndindex(*x.shape):
         taps = [x[b, d, step - k] if step >= k else Scalar(0.0) for k in range(weight.shape[1])]
-        y = dot(list(weight[d]), taps)
-        y = y if bias is None else y + bias[d]
+        y = products(list(weight[d]), taps)
+        y = y if bias is None else biased(y, bias[d])
         out[b, d, step] = y * sigmoid(y) if silu_activation else y
 
 
@@ -155,14 +154,14 @@ def causal_conv_backward(x, weight, bias, dout, silu_activation):
     grad = dout.copy()
     for b, d, step in np.ndindex(*x.shape):
         if silu_activation:
-            y = dot(list(weight[d]), [Scalar(1.0)] * weight.shape[1])
-            y = y if bias is None else y + bias[d]
+            y = products(list(weight[d]), [Scalar(1.0)] * weight.shape[1])
+            y = y if bias is None else biased(y, bias[d])
             s = sigmoid(y)
             grad[b, d, step] = grad[b, d, step] * (s * (1 + y * (1 - s)))
-        dot(list(weight[d]), [grad[b, d, step]] * weight.shape[1])
+        products(list(weight[d]), [grad[b, d, step]] * weight.shape[1])
     for d in range(channels):
         for _ in range(weight.shape[1]):
-            dot(list(grad[:, d].ravel()), list(x[:, d].ravel()))
+            products(list(grad[:, d].ravel()), list(x[:, d].ravel()))
         if bias is not None:
             total(list(grad[:, d].ravel()))
 
@@ -173,10 +172,10 @@ def causal_conv_backward(x, weight, bias, dout, silu_activation):
 def product(A: np.ndarray, B: np.ndarray, bias: np.ndarray | None = None, scales: int = 0) -> None:
     """A is (M, K), B is (N, K), both of any numbers."""
     for m, n in np.ndindex(len(A), len(B)):
-        y = dot(list(A[m]), list(B[n]))
+        y = products(list(A[m]), list(B[n]))
         for _ in range(scales):
             y = y * Scalar(0.5)
-        y if bias is None else y + bias[n]
+        y if bias is None else biased(y, bias[n])
 
 
 def scalar_rows(rows: int, columns: int) -> np.ndarray:
@@ -202,7 +201,7 @@ def mixed_product(CA, CB, bias, outlier_cols):
     size = len(outlier_cols)
     dequantized = np.array([[w * Scalar(0.5) for w in row[:1].repeat(size)] for row in B], dtype=object)
     for m, n in np.ndindex(len(A), len(B)):
-        Scalar(1.0) + dot([A[m, 0]] * size, list(dequantized[n].reshape(-1)))
+        Scalar(1.0) + products([A[m, 0]] * size, list(dequantized[n].reshape(-1)))
 
 
 def dequantized_sum(A, bias):
@@ -304,7 +303,7 @@ def convolutions(draw: Any) -> Any:
 
 
 @st.composite
-def products(draw: Any, left: str, right: str, *, biased: bool = True, **more: Any) -> Any:
+def multiplied(draw: Any, left: str, right: str, *, biased: bool = True, **more: Any) -> Any:
     m, n, k = draw(SMALL), draw(SMALL), draw(SMALL)
     given_: dict[str, Any] = {left: tensor(m, k), right: tensor(n, k)}
     if biased:
@@ -326,7 +325,7 @@ def sizes(call: Call) -> Call:
 
 ROWS = st.tuples(SMALL, SMALL).map(lambda it: Call({"A": tensor(*it)}, out=(tensor(*it), tensor(it[0]), None)))
 ANY = st.tuples(SMALL, SMALL).map(lambda it: Call({"A": tensor(*it)}, out=tensor(*it)))
-TORCHAO = products("input", "weight")
+TORCHAO = multiplied("input", "weight")
 NATTEN = {
     f"natten::{kind}na{d}d_{way}": Proof(neighbourhood if way == "forward" else neighbourhood_backward, neighbours(d))
     for kind in ("", "hopper_", "blackwell_", "reference_")
@@ -348,14 +347,14 @@ PROOFS = {
     "DaoAILab::_causal_conv1d_fwd_cpp": Proof(causal_conv, convolutions()),
     "DaoAILab::_causal_conv1d_update_cpp": Proof(causal_conv, convolutions()),
     "DaoAILab::_causal_conv1d_bwd_cpp": Proof(causal_conv_backward, convolutions()),
-    "bitsandbytes::int8_linear_matmul": Proof(plain_product, products("A", "B", biased=False)),
-    "bitsandbytes::int8_scaled_mm": Proof(scaled_product, products("A", "B")),
-    "bitsandbytes::int8_mixed_scaled_mm": Proof(mixed_product, products("CA", "CB", outliers=True)),
+    "bitsandbytes::int8_linear_matmul": Proof(plain_product, multiplied("A", "B", biased=False)),
+    "bitsandbytes::int8_scaled_mm": Proof(scaled_product, multiplied("A", "B")),
+    "bitsandbytes::int8_mixed_scaled_mm": Proof(mixed_product, multiplied("CA", "CB", outliers=True)),
     "bitsandbytes::int8_mm_dequant": Proof(
         dequantized_sum, ANY.map(lambda c: Call(c.given | {"bias": tensor(c.given["A"].shape[1])}, out=c.out))
     ),
-    "bitsandbytes::gemv_4bit": Proof(product_4bit, products("A", "B", biased=False).map(shaped)),
-    "bitsandbytes::gemm_4bit": Proof(product_4bit, products("A", "B").map(shaped)),
+    "bitsandbytes::gemv_4bit": Proof(product_4bit, multiplied("A", "B", biased=False).map(shaped)),
+    "bitsandbytes::gemm_4bit": Proof(product_4bit, multiplied("A", "B").map(shaped)),
     "bitsandbytes::dequantize_4bit": Proof(dequantize, ANY),
     "bitsandbytes::dequantize_blockwise": Proof(dequantize, ANY),
     "bitsandbytes::int8_vectorwise_dequant": Proof(dequantize, ANY),
@@ -363,16 +362,12 @@ PROOFS = {
     "torchao::rowwise_scaled_linear_cutlass_s8s4": Proof(rowwise, TORCHAO),
     "torchao::rowwise_scaled_linear_sparse_cutlass_f8f8": Proof(rowwise, TORCHAO),
     "torchao::rowwise_scaled_linear_cutlass_s4s4": Proof(rowwise_4bit, TORCHAO),
-    "torchao::marlin_24_gemm": Proof(marlin, products("A", "B", biased=False).map(sizes)),
-    "torchao::marlin_qqq_gemm": Proof(marlin, products("A", "B", biased=False).map(sizes)),
+    "torchao::marlin_24_gemm": Proof(marlin, multiplied("A", "B", biased=False).map(sizes)),
+    "torchao::marlin_qqq_gemm": Proof(marlin, multiplied("A", "B", biased=False).map(sizes)),
 }
 
 
-@pytest.mark.parametrize("operator", PROOFS)
-@settings(max_examples=10, deadline=None)
-@given(data=st.data())
-def test_counts(operator: str, data: st.DataObject) -> None:
-    prove(operator, PROOFS[operator], data.draw(PROOFS[operator].calls))
+test_counts = proven(PROOFS, examples=10)
 
 
 def test_every_formula_is_proven() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from formulas import references_ctc, references_loss, references_loss_by_class
-from formulas.proof import proven, without_proof
+from proof import proven, unproven
 
 PROOFS = [*references_loss.PROOFS, *references_loss_by_class.PROOFS, *references_ctc.PROOFS]
 test_counts_and_values = proven(PROOFS)
 
 
 def test_every_formula_has_a_reference() -> None:
-    assert without_proof("loss", PROOFS) == set()
+    assert unproven(PROOFS, family="loss") == set()

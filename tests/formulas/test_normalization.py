@@ -4,11 +4,9 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 import torch
-from hypothesis import given, settings
 from oracle import special, sqrt, total
-from proof import Call, Proof, prove, shapes, tensor, unproven
+from proof import Call, Proof, proven, shapes, tensor, unproven
 
 EPS = 1e-5
 
@@ -312,11 +310,7 @@ PROOFS = {
 }
 
 
-@pytest.mark.parametrize("operator", PROOFS)
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_counts(operator: str, data: st.DataObject) -> None:
-    prove(operator, PROOFS[operator], data.draw(PROOFS[operator].calls))
+test_counts = proven(PROOFS)
 
 
 def test_every_formula_is_proven() -> None:

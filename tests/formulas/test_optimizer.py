@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from formulas import references_optimizer
-from formulas.proof import proven, without_proof
+from proof import proven, unproven
 
 test_counts_and_values = proven(references_optimizer.PROOFS, examples=25)
 
 
 def test_every_formula_has_a_reference() -> None:
-    assert without_proof("optimizer", references_optimizer.PROOFS) == set()
+    assert unproven(references_optimizer.PROOFS, family="optimizer") == set()

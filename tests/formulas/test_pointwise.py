@@ -9,7 +9,7 @@ from formulas import (
     references_foreach,
     references_pointwise,
 )
-from formulas.proof import proven, without_proof
+from proof import proven, unproven
 
 PROOFS = [
     *references_pointwise.PROOFS,
@@ -22,4 +22,4 @@ test_counts_and_values = proven(PROOFS)
 
 
 def test_every_formula_has_a_reference() -> None:
-    assert without_proof("pointwise", PROOFS) == set()
+    assert unproven(PROOFS, family="pointwise") == set()

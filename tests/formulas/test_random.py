@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from formulas.proof import elementwise, proven, without_proof
+from formulas.elementwise import elementwise
 from hypothesis import strategies as st
 from oracle import special
+from proof import proven, unproven
 
 from flopsight.cost import TensorSpec
 from flopsight.formulas.registry import bind, load_formulas
@@ -54,7 +55,7 @@ test_counts_and_values = proven(PROOFS)
 
 
 def test_every_formula_has_a_reference() -> None:
-    assert without_proof("random", PROOFS) == set()
+    assert unproven(PROOFS, family="random") == set()
 
 
 def test_drawing_costs_nothing() -> None:

@@ -7,11 +7,9 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 import torch
-from hypothesis import given, settings
 from oracle import Scalar, maximum, minimum, select, total, value
-from proof import Call, Proof, prove, tensor, unproven
+from proof import Call, Proof, proven, tensor, unproven
 
 JOINS = {
     "sum": lambda a, b: a + b,
@@ -193,11 +191,7 @@ PROOFS = {
 }
 
 
-@pytest.mark.parametrize("operator", PROOFS)
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_counts(operator: str, data: st.DataObject) -> None:
-    prove(operator, PROOFS[operator], data.draw(PROOFS[operator].calls))
+test_counts = proven(PROOFS)
 
 
 def test_every_formula_is_proven() -> None:
