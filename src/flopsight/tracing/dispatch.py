@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +17,7 @@ from flopsight.formulas.registry import REGISTRY
 from flopsight.record import Operation
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
-from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, numel_of
+from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, numel_of
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_weight
 from flopsight.tracing.place import user_line
 from flopsight.tracing.results import infer
@@ -25,7 +27,7 @@ from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors
 from flopsight.tracing.values import BY_VALUES
 
-CONSTANT, VALUELESS, FAKE = 0, 2, 1  # what the tensors of a call are, as bits
+FAKE, VALUELESS, CONSTANT = 1, 2, 4  # what the tensors of a call are, as bits
 
 
 def _hashable(value: Any) -> Any:
@@ -34,10 +36,15 @@ def _hashable(value: Any) -> Any:
     return (type(value), value) if isinstance(value, (bool, float)) else value
 
 
+class NeedsAutograd(BaseException):
+    """Code that runs without autograd turned gradients on. No `Exception`: the user's code is not to catch it."""
+
+
 class Dispatcher(TorchDispatchMode):
     """Books every operator in `calls`: the record, the scope's index, the phase's index.
 
     execute: run operators for real, rather than on fake tensors. protect: leave the user's tensors as they are.
+    below_autograd: without autograd: PyTorch then hands over its composite operators whole, and each is remembered.
     """
 
     supports_higher_order_operators = True
@@ -46,10 +53,11 @@ class Dispatcher(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         return False  # else the first dispatch imports torch._dynamo, which takes a second
 
-    def __init__(self, scopes: Scopes, *, execute: bool, protect: bool) -> None:
+    def __init__(self, scopes: Scopes, *, execute: bool, protect: bool, below_autograd: bool = False) -> None:
         super().__init__()
         self.scopes = scopes
         self.execute = execute
+        self.below_autograd = below_autograd
         self.calls: list[tuple[Operation, int, int]] = []
         scopes.book = self.book
         if REGISTRY.targets:
@@ -60,6 +68,17 @@ class Dispatcher(TorchDispatchMode):
         self._unknown: dict[Operation, Operation] = {}
         self._held = scopes.modules.held
         self._owner: str | None = None
+        self._recorded: list[Operation] | None = None
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """The mode, and below autograd if so made."""
+        with ExitStack() as stack:
+            if self.below_autograd:
+                stack.enter_context(torch.no_grad())
+                stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+            stack.enter_context(self)
+            yield
 
     # --- the key of a call -------------------------------------------------------------------------------------
 
@@ -112,6 +131,8 @@ class Dispatcher(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if isinstance(func, HigherOrderOperator):
             return self._higher_order(func, args, kwargs or {})
+        if self.below_autograd and torch.is_grad_enabled():
+            raise NeedsAutograd
         self._owner = None
         key: list[Any] = [func]
         bits = self._key(args, key)
@@ -121,18 +142,22 @@ class Dispatcher(TorchDispatchMode):
         if bits & FAKE and not self.execute:
             call = self._memo.get(tuple(key))
             if call is not None:
-                if call.single is not None:
+                if type(call) is Composite:
+                    if not bits & CONSTANT:
+                        self._book_all(call.records)
+                        return make(call.result) if call.argument is None else args[call.argument]
+                elif call.single is not None:
                     self._book(call.operation)
                     return make(call.single)
-                if call.several:
+                elif call.several:
                     self._book(call.operation)
                     return fakes_of(call.results)
-                if call.target is not None and type(args[call.target]) is Fake:
+                elif call.target is not None and type(args[call.target]) is Fake:
                     self._book(call.operation)
                     return args[call.target]
-        elif bits == CONSTANT and not self.execute:
+        elif not bits & VALUELESS and not self.execute:
             call = self._memo.get(tuple(key))
-            if call is not None and call.foldable:
+            if type(call) is Call and call.foldable and not bits & FAKE:
                 self._book(call.operation)
                 return self._fold(info_of(func), args, kwargs or {})
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
@@ -141,10 +166,7 @@ class Dispatcher(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
-            with self:
-                parts = info.func.decompose(*args, **kwargs)
-            if parts is not NotImplemented:
-                return parts
+            return self._composite(info, key, bits, args, kwargs)
         if self.execute:
             return self._run(info, args, kwargs)
         if not bits & FAKE:
@@ -154,6 +176,23 @@ class Dispatcher(TorchDispatchMode):
         call = self._call(info, key, args, kwargs)
         self._book(call.operation)
         return self._pretend(info, call, args, kwargs)
+
+    def _composite(
+        self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """An operator that PyTorch writes with others: those are booked, and remembered where values cannot matter."""
+        owner, outer, self._recorded = self._owner, self._recorded, []
+        try:
+            with self:
+                out = info.func.decompose(*args, **kwargs)
+        finally:
+            records, self._recorded = self._recorded, outer
+        self._owner = owner
+        self._book_all(records)
+        if type(out) is Fake and bits & FAKE and not bits & CONSTANT and not info.writes and not self.execute:
+            argument = next((at for at, value in enumerate(args) if value is out), None)
+            self._memo[key] = Composite(records, metadata_of(out), argument)
+        return out
 
     def _call(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The remembered call, or a new one from the operator's rules."""
@@ -192,7 +231,7 @@ class Dispatcher(TorchDispatchMode):
             return self._view(info, key, args, kwargs)
         call = self._call(info, key, args, kwargs)
         self._book(call.operation)
-        if bits == CONSTANT and call.small and self.tensors.may_write(info, args, kwargs):
+        if not bits & VALUELESS and call.small and self.tensors.may_write(info, args, kwargs):
             return self._fold(info, args, kwargs)
         return self._pretend(info, call, args, kwargs)
 
@@ -248,6 +287,9 @@ class Dispatcher(TorchDispatchMode):
     # --- booking -----------------------------------------------------------------------------------------------
 
     def _book(self, record: Operation) -> None:
+        if self._recorded is not None:
+            self._recorded.append(record)
+            return
         scopes = self.scopes
         if scopes.is_muted:
             return
@@ -256,6 +298,15 @@ class Dispatcher(TorchDispatchMode):
         if record.cost is None:
             record = self._named(record)
         self.calls.append((record, scope, phase))
+
+    def _book_all(self, records: list[Operation]) -> None:
+        """Book the parts of a composite operator, in one place."""
+        if self._recorded is not None:
+            self._recorded += records
+        elif records and not self.scopes.is_muted:
+            phase = self.scopes.phase()
+            scope = self.scopes.place(phase, self._owner)
+            self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
 
     def book(self, record: Operation) -> None:
         """Book a call that did not come through the dispatcher, as that of a formula for a module or function."""

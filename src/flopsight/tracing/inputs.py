@@ -114,6 +114,13 @@ def fill(value: Any, make: Callable[[Any], Any]) -> Any:
     return value
 
 
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """The tensors in nested dicts, lists and tuples."""
+    found: list[torch.Tensor] = []
+    fill(value, lambda item: found.append(item) if isinstance(item, torch.Tensor) else None)
+    return found
+
+
 def describe(value: Any) -> Any:
     """The inputs as plain values for the record: tensors as `dtype[sizes]`."""
     if isinstance(value, (Spec, torch.Tensor)):

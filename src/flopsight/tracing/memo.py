@@ -19,8 +19,8 @@ class Call:
 
     operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
     several: whether it makes several new ones. target: the position of the argument that is the only result, where the
-    operator writes to it. small: whether it touches few enough elements to be run on constants. foldable: whether it then
-    may be run without another look, as it writes to nothing.
+    operator writes to it. small: whether it touches few enough elements to be run on constants. foldable: whether
+    it then may be run without another look, as it writes to nothing.
     """
 
     __slots__ = ("foldable", "operation", "results", "several", "single", "small", "target")
@@ -36,6 +36,20 @@ class Call:
         self.foldable = small and new and not info.random and not info.view and not info.dynamic
 
 
+class Composite:
+    """What is remembered of a call that PyTorch writes with other operators: their records, and its result.
+
+    argument: the position of the argument that is handed back, if one is; else `result` is the result's metadata.
+    """
+
+    __slots__ = ("argument", "records", "result")
+
+    def __init__(self, records: list[Operation], result: Metadata, argument: int | None) -> None:
+        self.records = records
+        self.result = result
+        self.argument = argument
+
+
 class Memo:
     """Calls by operator and argument metadata, kept between profiles.
 
@@ -43,10 +57,10 @@ class Memo:
     """
 
     def __init__(self) -> None:
-        self.calls: dict[tuple[Any, ...], Call] = {}
+        self.calls: dict[tuple[Any, ...], Call | Composite] = {}
         self.version: tuple[int, torch.dtype] | None = None
 
-    def current(self) -> dict[tuple[Any, ...], Call]:
+    def current(self) -> dict[tuple[Any, ...], Any]:
         """The calls remembered that still hold."""
         version = (registry_version(), torch.get_default_dtype())
         if version != self.version or len(self.calls) > 100_000:

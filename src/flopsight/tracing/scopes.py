@@ -34,24 +34,26 @@ class Scopes:
     Global module hooks, heeded only in the innermost run of a thread, keep `current`. In backward, an operator
     belongs where the forward operator did that made the autograd node: nodes are numbered in the order they are made.
 
+    here: the path of the current module. failed: that of the module in which the last exception was raised.
     book, book_module: what books a call that is no operator's, and one of a module for which `has_formula` holds; a
-    dispatcher sets them. failed: the path of the module in which the last exception was raised.
+    dispatcher sets them.
     """
 
     def __init__(self, *, restore: bool) -> None:
         self.modules = Modules(restore=restore)
         self.scopes: list[Scope] = []
         self.current = 0
+        self.here = ""
         self.optimizing = 0
         self.failed: str | None = None
         self._error: BaseException | None = None
         self.book: Callable[[Operation], None] = lambda record: None
         self.book_module: Callable[[nn.Module, Any, Any, Any], None] = lambda module, args, kwargs, output: None
-        self.has_formula: Callable[[nn.Module], bool] = lambda module: False
+        self.has_formula: Callable[[nn.Module], bool] | None = None
         self._muted = 0
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
-        self._inside: list[tuple[int, _NoFastPath | None]] = []
+        self._inside: list[tuple[int, str, _NoFastPath | None, ModuleNode]] = []
 
     def root(self, kind: str, module: nn.Module | None) -> None:
         """Begin with the model itself, or with a root for code that is no module."""
@@ -64,42 +66,41 @@ class Scopes:
     def _enter(self, module: nn.Module, args: Any) -> None:
         if active() is not self:
             return
-        node, fused, _ = self.modules.known(module, self.scopes[self.current].path)
-        path = node.path
+        node, fused, _ = self.modules.known(module, self.here)
         mode = None
         if fused:
             mode = _NoFastPath()
             mode.__enter__()
-        self._inside.append((self.current, mode))
-        if self.has_formula(module):
+        self._inside.append((self.current, self.here, mode, node))
+        if self.has_formula is not None and self.has_formula(module):
             self._muted += 1
-        if path or node.calls:
-            self.scopes.append(Scope(path, self.current, node.calls))
+        if node.path or node.calls:
+            self.scopes.append(Scope(node.path, self.current, node.calls))
             self.current = len(self.scopes) - 1
+            self.here = node.path
         node.calls += 1
 
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
         kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
         if active() is not self or not self._inside:
             return
-        node = self.modules.nodes[self.scopes[self.current].path]
+        current, here, mode, node = self._inside.pop()
         error = sys.exc_info()[1] if output is None else None
-        if output is None and error is not None and error is not self._error:
+        if error is not None and error is not self._error:
             self._error, self.failed = error, node.path
         if node.calls == 1:
             node.inputs, node.outputs = _tensors((args, kwargs)), _tensors(output)
-        if self.has_formula(module):
+        if self.has_formula is not None and self.has_formula(module):
             self._muted -= 1
-            if error is None or output is not None:
+            if error is None:
                 self.book_module(module, args, kwargs, output)
-        self.current, mode = self._inside.pop()
+        self.current, self.here = current, here
         if mode is not None:
             mode.__exit__(None, None, None)
 
     def _child(self, path: str) -> int:
         """A scope for the module at `path`, called past its hooks; the current one if it is not below that."""
-        here = self.scopes[self.current].path
-        if here and not path.startswith(here + "."):
+        if self.here and not path.startswith(self.here + "."):
             return self.current
         last = len(self.scopes) - 1
         if self.scopes[last] != Scope(path, self.current):
@@ -109,7 +110,7 @@ class Scopes:
 
     def describe(self) -> str:
         """The current module, to begin a sentence with."""
-        node = self.modules.nodes[self.scopes[self.current].path]
+        node = self.modules.nodes[self.here]
         return f"Module {node.path!r} ({node.kind})" if node.path else node.kind
 
     def phase(self) -> int:
@@ -129,7 +130,7 @@ class Scopes:
             node: Any = torch._C._current_autograd_node()
             return self._by_sequence.get(node._sequence_nr(), self.current)
         scope = self.current
-        if owner is not None and owner != self.scopes[scope].path:
+        if owner is not None and owner != self.here:
             scope = self._child(owner)
         if torch.is_grad_enabled():
             made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
@@ -185,7 +186,7 @@ class Scopes:
 
     def _unwind(self) -> None:
         while self._inside:
-            self.current, mode = self._inside.pop()
+            self.current, self.here, mode, _ = self._inside.pop()
             if mode is not None:
                 mode.__exit__(None, None, None)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -13,9 +14,9 @@ from torch import nn
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
-from flopsight.tracing.dispatch import Dispatcher
+from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
-from flopsight.tracing.inputs import Spec, arguments, describe, fill
+from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
 from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.scopes import Scopes
 
@@ -43,27 +44,57 @@ def profile(
 
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
-    model, module = _unwrapped(model)
-    args, named = arguments(inputs, kwargs)
-    name = type(module).__name__ if module is not None else getattr(model, "__name__", type(model).__name__)
-    scopes = Scopes(restore=True)
-    scopes.root(name, module)
-    dispatcher = Dispatcher(scopes, execute=execute, protect=True)
-    about = {
-        "inputs": [*describe(args), *([describe(named)] if named else [])],
-        "backward": backward,
-        "execute": execute,
-        "torch": torch.__version__,
-    }
-    make_tensor = _maker(scopes.modules.parameters(), execute=execute)
-    args, named = fill(args, make_tensor), fill(named, make_tensor)
-    if execute:
-        dispatcher.tensors.keep(_tensors_of(module, args, named), module.buffers() if module is not None else ())
-    _run(model, args, named, scopes, dispatcher, backward=backward)
-    record = _record(name, scopes, dispatcher, about)
+    run, module = _unwrapped(model)
+    request = _Request(run, module, *arguments(inputs, kwargs), backward=backward, execute=execute)
+    try:
+        record = _trace(request, below_autograd=run is module and not backward and not execute)
+    except (ModelError, NeedsAutograd):
+        if run is not module or backward or execute:
+            raise
+        record = _trace(request, below_autograd=False)
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to run, the module whose paths are the profile's, and how."""
+
+    run: Model
+    module: nn.Module | None
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    backward: bool
+    execute: bool
+
+    @property
+    def name(self) -> str:
+        named = self.run if self.module is None else type(self.module)
+        return str(getattr(named, "__name__", type(named).__name__))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        given = [*describe(self.args), *([describe(self.kwargs)] if self.kwargs else [])]
+        return {"inputs": given, "backward": self.backward, "execute": self.execute, "torch": torch.__version__}
+
+
+def _trace(request: _Request, *, below_autograd: bool) -> Profile:
+    """Run the request under a dispatcher.
+
+    below_autograd: without autograd, which takes half the time, for a forward of a module. Code that turns gradients on
+    (NeedsAutograd), or fails for want of them (ModelError), has to be run again with it.
+    """
+    scopes = Scopes(restore=True)
+    scopes.root(request.name, request.module)
+    dispatcher = Dispatcher(scopes, execute=request.execute, protect=True, below_autograd=below_autograd)
+    make_tensor = _maker(scopes.modules.parameters(), execute=request.execute)
+    args, kwargs = fill(request.args, make_tensor), fill(request.kwargs, make_tensor)
+    if request.execute:
+        held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
+        dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
+    _run(request, args, kwargs, scopes, dispatcher)
+    return _record(request.name, scopes, dispatcher, request.about)
 
 
 def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
@@ -108,29 +139,19 @@ def _maker(parameters: list[nn.Parameter], *, execute: bool) -> Callable[[Any], 
     return real if execute else fake
 
 
-def _tensors_of(module: nn.Module | None, *given: Any) -> list[torch.Tensor]:
-    found: list[torch.Tensor] = list(module.parameters()) if module is not None else []
-    fill(given, lambda value: found.append(value) if isinstance(value, torch.Tensor) else None)
-    return found
-
-
-def _run(
-    model: Model, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher, *, backward: bool
-) -> None:
+def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:
     with ExitStack() as stack:
         stack.callback(dispatcher.tensors.restore)
         stack.enter_context(scopes.watching())
-        stack.enter_context(dispatcher)
+        stack.enter_context(dispatcher.active())
         if gc.isenabled():  # collecting finds nothing here and takes as long as the run
             gc.disable()
             stack.callback(gc.enable)
         try:
-            if not backward:
-                model(*args, **kwargs)
-                return
-            with torch.enable_grad():
-                output = model(*args, **kwargs)
-                _backward(output, scopes, (args, kwargs))
+            with torch.enable_grad() if request.backward else nullcontext():
+                output = request.run(*args, **kwargs)
+                if request.backward:
+                    _backward(output, scopes, (args, kwargs))
         except FlopsightError:
             raise
         except Exception as error:
@@ -140,16 +161,13 @@ def _run(
 def _backward(output: Any, scopes: Scopes, given: Any) -> None:
     """The backward pass of the outputs; the gradients it leaves are taken away again."""
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-    outputs: list[torch.Tensor] = []
-    fill(loss if isinstance(loss, torch.Tensor) else _plain(output), lambda value: outputs.append(value))
-    outputs = [t for t in outputs if t.requires_grad]
+    outputs = [t for t in tensors_in(loss if isinstance(loss, torch.Tensor) else _plain(output)) if t.requires_grad]
     if not outputs:
         raise InputError(
             "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
             "unfreeze one (requires_grad_()), or leave backward out."
         )
-    leaves: list[torch.Tensor] = [*scopes.modules.parameters()]
-    fill(given, lambda value: leaves.append(value) if value.is_leaf else None)
+    leaves = [*scopes.modules.parameters(), *(t for t in tensors_in(given) if t.is_leaf)]
     gradients = [(leaf, leaf.grad) for leaf in leaves]
     try:
         for leaf, _ in gradients:
@@ -221,7 +239,7 @@ class Profiler:
         self._scopes.root("code", None)
         self._dispatcher = Dispatcher(self._scopes, execute=True, protect=False)
         self._stack.enter_context(self._scopes.watching())
-        self._stack.enter_context(self._dispatcher)
+        self._stack.enter_context(self._dispatcher.active())
         return self
 
     def __exit__(
