@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from flopsight.cost import ZERO, Cost
+from flopsight.cost import FLOPS_PER_MAC, ZERO, Cost
 from flopsight.record.calls import Operation, ParameterRecord
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ class Tally:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of contractions."""
-        return self.cost.macs
+        return sum(n * op.cost.macs for op, n in self.counts.items() if op.cost is not None)
 
     @property
     def flops(self) -> int:
         """Floating-point operations of contractions, two a multiply-accumulate."""
-        return self.cost.flops
+        return FLOPS_PER_MAC * self.macs
 
     @property
     def effective_macs(self) -> int:

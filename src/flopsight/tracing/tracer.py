@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -46,15 +46,28 @@ def profile(
     """
     run, module = _unwrapped(model)
     request = _Request(run, module, *arguments(inputs, kwargs), backward=backward, execute=execute)
-    try:
-        record = _trace(request, below_autograd=run is module and not backward and not execute)
-    except (ModelError, NeedsAutograd):
-        if run is not module or backward or execute:
-            raise
-        record = _trace(request, below_autograd=False)
+    with _no_collection():
+        try:
+            record = _trace(request, below_autograd=run is module and not backward and not execute)
+        except (ModelError, NeedsAutograd):
+            if run is not module or backward or execute:
+                raise
+            record = _trace(request, below_autograd=False)
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection: it would find nothing here, and takes as long as the run."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -144,9 +157,6 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
         stack.callback(dispatcher.tensors.restore)
         stack.enter_context(scopes.watching())
         stack.enter_context(dispatcher.active())
-        if gc.isenabled():  # collecting finds nothing here and takes as long as the run
-            gc.disable()
-            stack.callback(gc.enable)
         try:
             with torch.enable_grad() if request.backward else nullcontext():
                 output = request.run(*args, **kwargs)
