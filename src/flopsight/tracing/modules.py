@@ -60,14 +60,16 @@ class Modules:
             name, child = waiting.pop()
             if id(child) in self._known:
                 continue
-            node = ModuleNode(name, type(child).__name__, self._parameters(child, name))
+            holds = child._parameters or child._buffers
+            node = ModuleNode(name, type(child).__name__, self._parameters(child, name) if holds else ())
             self.nodes[name] = node
             self._known[id(child)] = Known(node, isinstance(child, _FUSED_IN_EVAL), child)
             if self.state is not None:
                 self.state.keep(child)
-            prefix = f"{name}." if name else ""
-            below = [(prefix + key, inner) for key, inner in child._modules.items() if inner is not None]
-            waiting.extend(reversed(below))
+            if child._modules:
+                prefix = f"{name}." if name else ""
+                below = [(prefix + key, inner) for key, inner in child._modules.items() if inner is not None]
+                waiting.extend(reversed(below))
 
     def _parameters(self, module: nn.Module, path: str) -> tuple[ParameterRecord, ...]:
         records: list[ParameterRecord] = []
