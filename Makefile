@@ -9,7 +9,7 @@ RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check mutants bench format clean
+.PHONY: help demo test check mutants golden bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check   format, lint and types only'
 	@echo 'make mutants break each formula, and see its proof fail (a few minutes)'
 	@echo 'make docs    write the generated pages and tables of docs/ anew'
+	@echo 'make golden  write the figures of tests/golden anew, and print what moved'
 	@echo 'make bench   time flopsight beside other tools (about half an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
 	@echo 'make clean   remove $(VENV) and caches'
@@ -56,6 +57,9 @@ mutants: $(TOOLS)
 docs: $(TOOLS)
 	$(BIN)/python -m flopsight.tracing.coverage docs/operators.md
 	cd tests && $(abspath $(BIN))/python -m conventions.table && $(abspath $(BIN))/python -m compat.page
+
+golden: $(TOOLS)
+	$(BIN)/python tests/golden/figures.py
 
 bench: $(TOOLS)
 	$(BIN)/python benchmarks/bench.py

@@ -1,7 +1,7 @@
 """Breaks the result of every formula, one way at a time, and sees whether the formula's proofs go red.
 
 `make mutants` runs all mutants and prints how many were killed, family by family; it fails if one survives.
-`python tests/mutation.py tests/formulas/test_softmax.py` asks that file alone; `--thin` doubles results and no more.
+`python tests/mutation.py tests/formulas/test_softmax.py` asks that file alone; `--thin` doubles every result, once.
 
 A mutant changes what one operator's formula returns. It is killed when an assertion fails in a test of tests/formulas
 that asks for that formula. `bind`'s own check of impossible costs is off meanwhile, so that it cannot be what kills.
@@ -72,9 +72,10 @@ def mutants(name: str) -> dict[str, Change]:
 class Watch:
     """Stands in every formula: notes which are asked, and changes the result of the one under test."""
 
-    operator: str | None = None
+    under_test: Callable[[str], bool] = field(default=lambda operator: False)
     change: Change = field(default=lambda cost: cost)
     asked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    last: str | None = None
     counted: bool = False
 
     def over(self, formula: registry.Formula) -> registry.Formula:
@@ -84,7 +85,8 @@ class Watch:
         def rule(*args: Any, **kwargs: Any) -> Any:
             cost = formula.rule(*args, **kwargs)
             self.asked[formula.operator].update(cost.to_dict())
-            return self.change(cost) if formula.operator == self.operator else cost
+            self.last = formula.operator
+            return self.change(cost) if self.under_test(formula.operator) else cost
 
         return replace(formula, rule=rule)
 
@@ -111,7 +113,7 @@ class Verdict:
     """What became of the mutants of one family."""
 
     killed: int = 0
-    by_case: int = 0
+    by_case: set[str] = field(default_factory=set)
     survivors: list[str] = field(default_factory=list)
 
 
@@ -137,12 +139,27 @@ class Mutation:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run everything once to see who asks for which formula; then the mutants."""
+        if self.thin:
+            self._double(session.items)
+            return True
         for item in session.items:
             self._note(item)
         for formula in registry.load_formulas():
             if formula.reason is None and (self.whole or formula.operator in self.items):
                 self._judge(formula)
         return True
+
+    def _double(self, items: list[Any]) -> None:
+        """Double all results at once; the formula that a failing test asked for last is the one that it kills."""
+        self.watch.under_test, self.watch.change = lambda operator: True, lambda cost: cost * 2
+        killed = {self.watch.last for item in items if isinstance(self._run(item), AssertionError)}
+        for formula in registry.load_formulas():
+            if formula.reason is None:
+                verdict = self.verdicts[formula.family]
+                if formula.operator in killed:
+                    verdict.killed += 1
+                else:
+                    verdict.survivors.append(f"{formula.operator}: doubled")
 
     def _note(self, item: Any) -> None:
         self.watch.asked.clear()
@@ -164,19 +181,16 @@ class Mutation:
     def _judge(self, formula: registry.Formula) -> None:
         verdict = self.verdicts[formula.family]
         changes = {name: change for f in sorted(self.fields[formula.operator]) for name, change in mutants(f).items()}
-        if self.thin and changes:
-            changes = {"doubled": lambda cost: cost * 2}
         if not changes:
             verdict.survivors.append(f"{formula.operator}: no test makes it count anything")
         for name, change in changes.items():
-            self.watch.operator, self.watch.change = formula.operator, change
+            self.watch.under_test, self.watch.change = formula.operator.__eq__, change
             killer = self._killer(formula.operator)
             if killer is None:
                 verdict.survivors.append(f"{formula.operator}: {name}")
             else:
                 verdict.killed += 1
-                verdict.by_case += not killer
-        self.watch.operator = None
+                verdict.by_case |= set() if killer else {formula.operator}
 
     def _killer(self, operator: str) -> bool | None:
         """Whether a test with the oracle kills (True), another one (False), or none (None)."""
@@ -187,15 +201,16 @@ class Mutation:
 
 
 def report(verdicts: dict[str, Verdict]) -> str:
-    """The table, and the survivors one by one."""
-    lines = [f"{'family':16}{'mutants':>9}{'killed':>9}{'by a case':>11}{'survivors':>11}"]
+    """The table; operators of which some mutant is killed by a worked case, but not by the oracle; survivors."""
     rows = sorted(verdicts.items())
-    rows.append(("all", Verdict(sum(v.killed for _, v in rows), sum(v.by_case for _, v in rows), [
-        survivor for _, verdict in rows for survivor in verdict.survivors])))  # fmt: skip
-    for family, v in rows:
+    cases = sorted(set().union(*(v.by_case for _, v in rows)))
+    survivors = [survivor for _, v in rows for survivor in v.survivors]
+    lines = [f"{'family':16}{'mutants':>9}{'killed':>9}{'survivors':>11}"]
+    for family, v in [*rows, ("all", Verdict(sum(v.killed for _, v in rows), survivors=survivors))]:
         alive = len(v.survivors)
-        lines.append(f"{family:16}{v.killed + alive:>9,}{v.killed:>9,}{v.by_case:>11,}{alive:>11,}")
-    return "\n".join([*lines, *(f"survived  {survivor}" for survivor in rows[-1][1].survivors)])
+        lines.append(f"{family:16}{v.killed + alive:>9,}{v.killed:>9,}{alive:>11,}")
+    lines += [f"worked case alone  {operator}" for operator in cases]
+    return "\n".join([*lines, *(f"survived  {survivor}" for survivor in survivors)])
 
 
 def main(*options: str) -> int:
