@@ -185,6 +185,7 @@ def test_dynamically_quantized_linear(execute):
         model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear})
         p = profile(model, (3, 8), execute=execute, strict=True)
     assert (p.macs, next(iter(p.by_dtype()))) == (3 * 8 * 4, "qint8")
+    assert p.total("weights") == 3 * 4 * (8 + 1)
 
 
 @pytest.mark.parametrize("execute", [True, False])

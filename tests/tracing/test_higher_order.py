@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 from torch.nn.attention import flex_attention as module
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
@@ -10,12 +9,6 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 import flopsight
 
 SHAPES = [(2, 4, 256, 16)] * 3
-
-
-@pytest.fixture(autouse=True)
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eagerly, PyTorch compiles the operator by itself; a switch of its own turns that off."""
-    monkeypatch.setattr(module, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
 
 
 def profiled(**more: Any) -> flopsight.Profile:
@@ -27,6 +20,7 @@ def profiled(**more: Any) -> flopsight.Profile:
 
 def test_flex_attention_is_dense_without_a_mask() -> None:
     profile = profiled()
+    assert not module._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG, "PyTorch's switch is as it was"
     assert profile.macs == profile.effective_macs == 2 * 4 * 256 * 256 * (16 + 16)
     assert not profile.unknown
 

@@ -181,6 +181,14 @@ def test_real_execution_of_a_model_without_weights_is_one_sentence():
         profile(nn.Linear(2, 2).to("meta"), (1, 2), execute=True)
 
 
+def test_lazy_modules_have_to_be_called_once():
+    model = nn.Sequential(nn.LazyLinear(3))
+    with pytest.raises(errors.InputError, match=r"module '0' .*call the model once"):
+        profile(model, (2, 4))
+    model(torch.ones(2, 4))
+    assert profile(model, (2, 4)).macs == 2 * 4 * 3
+
+
 def test_an_operator_whose_result_pytorch_cannot_tell():
     with torch.library._scoped_library("flopsight_inputs", "FRAGMENT") as library:
         library.define("odd(Tensor x) -> Tensor")

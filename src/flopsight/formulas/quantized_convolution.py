@@ -39,8 +39,8 @@ def onednn_convolution(
     return integers(qx, qw, own) + finished(attr, binary_attr, unary_attr, output_dtype) * out.numel
 
 
-def _convolved(qx: TensorSpec, packed: TensorSpec, out: TensorSpec, after: Cost) -> Cost:
-    products = contraction(outputs=out.numel, length=product(packed.shape[1:]))
+def _convolved(qx: TensorSpec, packed: TensorSpec, bias: TensorSpec | None, out: TensorSpec, after: Cost) -> Cost:
+    products = contraction(outputs=out.numel, length=product(packed.shape[1:]), bias=bias is not None)
     return integers(qx, packed, products) + (SCALED + after) * out.numel
 
 
@@ -51,10 +51,14 @@ def _declare_convolution(name: str, after: Cost, *, accumulates: bool = False) -
     added = DEQUANTIZE + Cost(add=1) if accumulates else ZERO
 
     def convolution(
-        qx: TensorSpec, out: TensorSpec, packed_weight: TensorSpec | None = None, weight: TensorSpec | None = None
+        qx: TensorSpec,
+        out: TensorSpec,
+        packed_weight: TensorSpec | None = None,
+        weight: TensorSpec | None = None,
+        packed_bias: TensorSpec | None = None,
     ) -> Cost:
         packed = weight if packed_weight is None else packed_weight
-        return ZERO if packed is None else _convolved(qx, packed, out, added + after + QUANTIZE)
+        return ZERO if packed is None else _convolved(qx, packed, packed_bias, out, added + after + QUANTIZE)
 
     convolution.__doc__ = "N*Co*prod(O) dot products of length Ci/G*prod(K) of integers, scaled, and quantized."
     given = {"qx": (2, 4, 12), "packed_weight": (6, 4, 3)}
@@ -80,14 +84,17 @@ _declare_convolution("conv2d_add_relu", ACTIVATIONS["relu"], accumulates=True)
         _CONVOLVED + Cost(compare=2 * 95 + 6 + 3 * 96, add=2 + 96, divide=2 + 96),
     ),
 )
-def dynamic_convolution(qx: TensorSpec, packed_weight: TensorSpec, out: TensorSpec) -> Cost:
+def dynamic_convolution(
+    qx: TensorSpec, packed_weight: TensorSpec, out: TensorSpec, packed_bias: TensorSpec | None = None
+) -> Cost:
     """The input quantized by its own range, N*Co*prod(O) dot products of length Ci/G*prod(K) of integers, scaled."""
-    return quantize_dynamic(qx) + _convolved(qx, packed_weight, out, ZERO)
+    return quantize_dynamic(qx) + _convolved(qx, packed_weight, packed_bias, out, ZERO)
 
 
-def _scattered(qx: TensorSpec, packed: TensorSpec, out: TensorSpec) -> Cost:
+def _scattered(qx: TensorSpec, packed: TensorSpec, bias: TensorSpec | None, out: TensorSpec) -> Cost:
     macs = qx.numel * product(packed.shape[1:])
-    return integers(qx, packed, gathered(qx, macs=macs, results=out.numel)) + SCALED * out.numel
+    added = Cost(biases=0 if bias is None else out.numel)
+    return integers(qx, packed, gathered(qx, macs=macs, results=out.numel)) + added + SCALED * out.numel
 
 
 @formula(
@@ -101,9 +108,11 @@ def _scattered(qx: TensorSpec, packed: TensorSpec, out: TensorSpec) -> Cost:
         Cost(macs=40 * 9, results=42, add=40 + 36 + 42, multiply=42, divide=42, compare=3 * 42),
     ),
 )
-def transposed_convolution(qx: TensorSpec, packed_weight: TensorSpec, out: TensorSpec) -> Cost:
+def transposed_convolution(
+    qx: TensorSpec, packed_weight: TensorSpec, out: TensorSpec, packed_bias: TensorSpec | None = None
+) -> Cost:
     """N*Ci*prod(I) inputs times Co/G*prod(K) weights, scaled, and quantized; every result is taken to have a term."""
-    return _scattered(qx, packed_weight, out) + QUANTIZE * out.numel
+    return _scattered(qx, packed_weight, packed_bias, out) + QUANTIZE * out.numel
 
 
 @formula(
@@ -117,6 +126,8 @@ def transposed_convolution(qx: TensorSpec, packed_weight: TensorSpec, out: Tenso
         Cost(macs=40 * 9, results=42, add=2 + 40 + 40 + 36, multiply=42, divide=2 + 40, compare=2 * 39 + 6 + 3 * 40),
     ),
 )
-def dynamic_transposed_convolution(qx: TensorSpec, packed_weight: TensorSpec, out: TensorSpec) -> Cost:
+def dynamic_transposed_convolution(
+    qx: TensorSpec, packed_weight: TensorSpec, out: TensorSpec, packed_bias: TensorSpec | None = None
+) -> Cost:
     """The input quantized by its own range, N*Ci*prod(I) inputs times Co/G*prod(K) weights of integers, scaled."""
-    return quantize_dynamic(qx) + _scattered(qx, packed_weight, out)
+    return quantize_dynamic(qx) + _scattered(qx, packed_weight, packed_bias, out)

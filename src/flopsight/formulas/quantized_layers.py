@@ -1,7 +1,7 @@
 """Layers that compute with integers.   M rows · K length of a dot product · N columns
 
 The zero points of input and weight are subtracted first, each result is scaled once, and quantized where it is to be an
-integer again. A packed weight shows its shape, not whether a bias lies with it: none is counted with packed weights.
+integer again. Packed parameters give their weight under the name they have in the schema, and a bias as `packed_bias`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def integers(source: TensorSpec, weight: TensorSpec, products: Cost) -> Cost:
     return products + Cost(add=source.numel + weight.numel)
 
 
-def _linear(X: TensorSpec, weight: TensorSpec, out: TensorSpec) -> Cost:
-    return integers(X, weight, contraction(outputs=out.numel, length=X.shape[-1]))
+def _linear(X: TensorSpec, weight: TensorSpec, bias: TensorSpec | None, out: TensorSpec) -> Cost:
+    return integers(X, weight, contraction(outputs=out.numel, length=X.shape[-1], bias=bias is not None))
 
 
 def _declare_linear(suffix: str, after: Cost) -> None:
     """An integer layer, and the activation after it that its name has."""
 
-    def static(X: TensorSpec, W_prepack: TensorSpec, out: TensorSpec) -> Cost:
-        return _linear(X, W_prepack, out) + (SCALED + after + QUANTIZE) * out.numel
+    def static(X: TensorSpec, W_prepack: TensorSpec, out: TensorSpec, packed_bias: TensorSpec | None = None) -> Cost:
+        return _linear(X, W_prepack, packed_bias, out) + (SCALED + after + QUANTIZE) * out.numel
 
     static.__doc__ = f"M*N dot products of length K of integers, scaled, {suffix[1:] or 'and'} quantized."
     given = {"X": (4, 5), "W_prepack": (6, 5)}
@@ -48,11 +48,12 @@ def _declare_linear(suffix: str, after: Cost) -> None:
 def _declare_dynamic(suffix: str, after: Cost) -> None:
     """A layer that quantizes its input by itself, and one whose weight is in float16."""
 
-    def dynamic(X: TensorSpec, W_prepack: TensorSpec, out: TensorSpec) -> Cost:
-        return quantize_dynamic(X) + _linear(X, W_prepack, out) + (SCALED + after) * out.numel
+    def dynamic(X: TensorSpec, W_prepack: TensorSpec, out: TensorSpec, packed_bias: TensorSpec | None = None) -> Cost:
+        return quantize_dynamic(X) + _linear(X, W_prepack, packed_bias, out) + (SCALED + after) * out.numel
 
-    def half(X: TensorSpec, out: TensorSpec) -> Cost:
-        return contraction(outputs=out.numel, length=X.shape[-1]) + after * out.numel
+    def half(X: TensorSpec, out: TensorSpec, packed_bias: TensorSpec | None = None) -> Cost:
+        biased = packed_bias is not None
+        return contraction(outputs=out.numel, length=X.shape[-1], bias=biased) + after * out.numel
 
     dynamic.__doc__ = "The input quantized by its own range, M*N dot products of length K of integers, scaled."
     half.__doc__ = "M*N dot products of length K, the weight kept in float16."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,15 +13,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
-from flopsight.record import Operation
+from flopsight.tracing import higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
+from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, numel_of
-from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_weight
-from flopsight.tracing.place import user_line
+from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_tensors
 from flopsight.tracing.results import infer
 from flopsight.tracing.scopes import Scopes
-from flopsight.tracing.targets import has_formula, module_call
+from flopsight.tracing.targets import has_formula
 from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors
 from flopsight.tracing.values import BY_VALUES
@@ -58,17 +57,14 @@ class Dispatcher(TorchDispatchMode):
         self.scopes = scopes
         self.execute = execute
         self.below_autograd = below_autograd
-        self.calls: list[tuple[Operation, int, int]] = []
-        scopes.book = self.book
+        self.ledger = ledger = Ledger(scopes)
+        scopes.book = ledger.book
         if REGISTRY.targets:
             REGISTRY.around = run_target
-            scopes.has_formula, scopes.book_module = has_formula, self._book_module
+            scopes.has_formula, scopes.book_module = has_formula, ledger.book_module
         self.tensors = UserTensors(protect=protect)
         self._memo = MEMO.current()
-        self._unknown: dict[Operation, Operation] = {}
         self._held = scopes.modules.held
-        self._owner: str | None = None
-        self._recorded: list[Operation] | None = None
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -77,6 +73,7 @@ class Dispatcher(TorchDispatchMode):
             if self.below_autograd:
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+            stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(self)
             yield
 
@@ -89,7 +86,7 @@ class Dispatcher(TorchDispatchMode):
             held = self.scopes.modules.held_at(tensor)
         key.append(held.metadata)
         if held.path is not None:
-            self._owner = held.path
+            self.ledger.owner = held.path
         if self.tensors.overwritten and self.tensors.is_overwritten(tensor):
             return FAKE
         return VALUELESS if held.valueless else CONSTANT
@@ -121,7 +118,7 @@ class Dispatcher(TorchDispatchMode):
             elif isinstance(value, torch.Generator):
                 key.append(None)
             elif isinstance(value, torch.ScriptObject):
-                key.append(packed_weight(value))
+                key.append(packed_tensors(value))
             else:
                 key.append(value)
         return bits
@@ -130,10 +127,10 @@ class Dispatcher(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if isinstance(func, HigherOrderOperator):
-            return self._higher_order(func, args, kwargs or {})
+            return higher_order.dispatch(self, func, args, kwargs or {})
         if self.below_autograd and torch.is_grad_enabled():
             raise NeedsAutograd
-        self._owner = None
+        self.ledger.owner = None
         key: list[Any] = [func]
         bits = self._key(args, key)
         if kwargs:
@@ -144,21 +141,21 @@ class Dispatcher(TorchDispatchMode):
             if call is not None:
                 if type(call) is Composite:
                     if not bits & CONSTANT:
-                        self._book_all(call.records)
+                        self.ledger.book_all(call.records)
                         return make(call.result) if call.argument is None else args[call.argument]
                 elif call.single is not None:
-                    self._book(call.operation)
+                    self.ledger.book(call.operation)
                     return make(call.single)
                 elif call.several:
-                    self._book(call.operation)
+                    self.ledger.book(call.operation)
                     return fakes_of(call.results)
                 elif call.target is not None and type(args[call.target]) is Fake:
-                    self._book(call.operation)
+                    self.ledger.book(call.operation)
                     return args[call.target]
         elif not bits & VALUELESS and not self.execute:
             call = self._memo.get(tuple(key))
             if type(call) is Call and call.foldable and not bits & FAKE:
-                self._book(call.operation)
+                self.ledger.book(call.operation)
                 return self._fold(info_of(func), args, kwargs or {})
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
 
@@ -174,21 +171,15 @@ class Dispatcher(TorchDispatchMode):
         if (rule := BY_VALUES.get(info.packet)) is not None and (found := rule(*args, **kwargs)) is not None:
             return self._book_made(info, args, kwargs, found)
         call = self._call(info, key, args, kwargs)
-        self._book(call.operation)
+        self.ledger.book(call.operation)
         return self._pretend(info, call, args, kwargs)
 
     def _composite(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """An operator that PyTorch writes with others: those are booked, and remembered where values cannot matter."""
-        owner, outer, self._recorded = self._owner, self._recorded, []
-        try:
-            with self:
-                out = info.func.decompose(*args, **kwargs)
-        finally:
-            records, self._recorded = self._recorded, outer
-        self._owner = owner
-        self._book_all(records)
+        with self.ledger.together() as records, self:
+            out = info.func.decompose(*args, **kwargs)
         if type(out) is Fake and bits & FAKE and not bits & CONSTANT and not info.writes and not self.execute:
             argument = next((at for at, value in enumerate(args) if value is out), None)
             self._memo[key] = Composite(records, metadata_of(out), argument)
@@ -230,7 +221,7 @@ class Dispatcher(TorchDispatchMode):
         if info.view:
             return self._view(info, key, args, kwargs)
         call = self._call(info, key, args, kwargs)
-        self._book(call.operation)
+        self.ledger.book(call.operation)
         if not bits & VALUELESS and call.small and self.tensors.may_write(info, args, kwargs):
             return self._fold(info, args, kwargs)
         return self._pretend(info, call, args, kwargs)
@@ -242,7 +233,7 @@ class Dispatcher(TorchDispatchMode):
         if call is None:
             named = {name: metadata_in(value) for name, value in kwargs.items()}
             call = self._remember(info, key, tuple(map(metadata_in, args)), named, metadata_in(out))
-        self._book(call.operation)
+        self.ledger.book(call.operation)
         return out
 
     def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
@@ -250,7 +241,7 @@ class Dispatcher(TorchDispatchMode):
         metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
         key = ("made", info.func, _hashable(metas), _hashable(tuple(named.values())), _hashable(metadata_in(out)))
         call = self._memo.get(key) or self._remember(info, key, metas, named, metadata_in(out))
-        self._book(call.operation)
+        self.ledger.book(call.operation)
         return out
 
     def _fold(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -284,50 +275,6 @@ class Dispatcher(TorchDispatchMode):
         ]
         return outs[0] if len(info.returned) == 1 else tuple(outs) if outs else None
 
-    # --- booking -----------------------------------------------------------------------------------------------
-
-    def _book(self, record: Operation) -> None:
-        if self._recorded is not None:
-            self._recorded.append(record)
-            return
-        scopes = self.scopes
-        if scopes.is_muted:
-            return
-        phase = scopes.phase()
-        scope = scopes.place(phase, self._owner)
-        if record.cost is None:
-            record = self._named(record)
-        self.calls.append((record, scope, phase))
-
-    def _book_all(self, records: list[Operation]) -> None:
-        """Book the parts of a composite operator, in one place."""
-        if self._recorded is not None:
-            self._recorded += records
-        elif records and not self.scopes.is_muted:
-            phase = self.scopes.phase()
-            scope = self.scopes.place(phase, self._owner)
-            self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
-
-    def book(self, record: Operation) -> None:
-        """Book a call that did not come through the dispatcher, as that of a formula for a module or function."""
-        self._owner = None
-        self._book(record)
-
-    def _book_module(self, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        self.book(module_call(module, args, kwargs, output))
-
-    def _named(self, record: Operation) -> Operation:
-        """An unknown operator with the line of its first call in this run."""
-        named = self._unknown.get(record)
-        if named is None:
-            named = self._unknown[record] = replace(record, site=user_line() or None)
-        return named
-
-    def _higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
-        from flopsight.tracing.higher_order import dispatch
-
-        return dispatch(self, func, args, kwargs)
-
 
 def _flat(value: Any) -> list[torch.Tensor]:
     if isinstance(value, torch.Tensor):
@@ -346,7 +293,7 @@ def decomposed(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]
                 parts(*fakes_of(list(args)), **{name: fakes_of(value) for name, value in kwargs.items()})
         except Exception:  # one that fails is one PyTorch does not have
             continue
-        costs = [record.cost for record, _, _ in inner.calls]
+        costs = [record.cost for record, _, _ in inner.ledger.calls]
         if costs and all(cost is not None for cost in costs):
             return sum((cost for cost in costs if cost is not None), ZERO)
     return None

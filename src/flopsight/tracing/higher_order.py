@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +20,24 @@ from flopsight.tracing.operators import flat_results
 
 if TYPE_CHECKING:
     from flopsight.tracing.dispatch import Dispatcher
+
+
+_NO_COMPILE = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+
+
+@contextmanager
+def uncompiled_attention() -> Iterator[None]:
+    """`flex_attention` does not compile itself meanwhile, which would trace into the dispatch mode."""
+    module = sys.modules.get("torch.nn.attention.flex_attention")
+    before = getattr(module, _NO_COMPILE, None)
+    if module is None or before is None:
+        yield
+        return
+    setattr(module, _NO_COMPILE, True)
+    try:
+        yield
+    finally:
+        setattr(module, _NO_COMPILE, before)
 
 
 def dispatch(dispatcher: Dispatcher, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
@@ -47,7 +68,7 @@ def _booked(dispatcher: Dispatcher, name: str, rule: Any, family: str, named: di
     cost: Cost = bind(rule, {**given, **inputs}, tuple(meta.spec for meta in results))
     plain = {key: item for key, item in given.items() if isinstance(item, (int, float, bool, str, type(None)))}
     record = Operation(name, family, inputs, plain, flat_results(results), cost, query.spec.dtype)
-    dispatcher.book(record)
+    dispatcher.ledger.book(record)
     return tuple(map(make, results))
 
 

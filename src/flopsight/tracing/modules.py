@@ -41,13 +41,15 @@ _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEn
 class Modules:
     """The modules met so far.
 
-    nodes: their records by path. held: their parameters and buffers, by `id`.
+    nodes: their records by path. held: their parameters and buffers, by `id`. uninitialized: the paths of those with
+    parameters that have no shape yet.
     restore: put their attributes and gradients back at the end.
     """
 
     def __init__(self, *, restore: bool) -> None:
         self.nodes: dict[str, ModuleNode] = {}
         self.held: dict[int, Held] = {}
+        self.uninitialized: list[str] = []
         self.state = ModuleState() if restore else None
         self._known: dict[int, Known] = {}
         self._storages: dict[int | None, Held] = {}
@@ -75,7 +77,10 @@ class Modules:
         records: list[ParameterRecord] = []
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
-                if tensor is None or isinstance(tensor, UninitializedTensorMixin):
+                if tensor is None:
+                    continue
+                if isinstance(tensor, UninitializedTensorMixin):
+                    self.uninitialized.append(path)
                     continue
                 held = self.held.get(id(tensor))
                 if held is None:

@@ -98,12 +98,13 @@ def _is_tensors(value: Any) -> bool:
     )
 
 
-def packed_weight(value: Any) -> TensorSpec | None:
-    """The weight inside the packed parameters of a quantized layer."""
+def packed_tensors(value: Any) -> tuple[TensorSpec, TensorSpec | None] | None:
+    """The weight and the bias inside the packed parameters of a quantized layer; None for any other value."""
     if not isinstance(value, torch.ScriptObject) or not hasattr(value, "unpack"):
         return None
     with torch._C._DisableTorchDispatch():
-        return metadata_of(value.unpack()[0]).spec
+        held: list[Any] = [*value.unpack(), None]
+    return metadata_of(held[0]).spec, metadata_of(held[1]).spec if isinstance(held[1], torch.Tensor) else None
 
 
 def _plain(value: Any) -> Any:
@@ -156,9 +157,9 @@ def operation(
     inputs: dict[str, Specs] = {}
     plain: dict[str, Any] = {}
     for name, value in named.items():
-        packed = packed_weight(value)
+        packed = packed_tensors(value)
         if packed is not None:
-            inputs[name] = packed
+            inputs[name], inputs["packed_bias"] = packed
         elif _is_tensors(value):
             inputs[name] = _specs(value)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 import threading
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
-_HERE = str(Path(__file__).parent.parent)
-_TORCH = str(Path(torch.__file__).parent)
+_HERE = f"{Path(__file__).parent.parent}{os.sep}"
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _CHECKPOINT = "torch/utils/checkpoint.py"
 _active = threading.local()
 

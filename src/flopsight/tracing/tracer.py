@@ -86,9 +86,8 @@ class _Request:
         named = self.run if self.module is None else type(self.module)
         return str(getattr(named, "__name__", type(named).__name__))
 
-    @property
-    def about(self) -> dict[str, Any]:
-        given = [*describe(self.args), *([describe(self.kwargs)] if self.kwargs else [])]
+    def about(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        given = [*describe(args), *([describe(kwargs)] if kwargs else [])]
         return {"inputs": given, "backward": self.backward, "execute": self.execute, "torch": torch.__version__}
 
 
@@ -100,14 +99,20 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     """
     scopes = Scopes(restore=True)
     scopes.root(request.name, request.module)
+    if scopes.modules.uninitialized:
+        raise InputError(
+            f"The parameters of module {scopes.modules.uninitialized[0]!r} have no shape yet (a lazy module); call the "
+            "model once on a real input, then profile it."
+        )
     dispatcher = Dispatcher(scopes, execute=request.execute, protect=True, below_autograd=below_autograd)
     make_tensor = _maker(scopes.modules.parameters(), execute=request.execute)
     args, kwargs = fill(request.args, make_tensor), fill(request.kwargs, make_tensor)
     if request.execute:
         held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
+    about = request.about(args, kwargs)
     _run(request, args, kwargs, scopes, dispatcher)
-    return _record(request.name, scopes, dispatcher, request.about)
+    return _record(request.name, scopes, dispatcher, about)
 
 
 def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
@@ -222,7 +227,7 @@ def _unknown_sentence(record: Profile) -> str:
 
 def _record(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, Any]) -> Profile:
     index: dict[Operation, int] = {}
-    calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in dispatcher.calls]
+    calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in dispatcher.ledger.calls]
     return Profile(name, list(index), scopes.scopes, calls, scopes.modules.nodes, about=about)
 
 

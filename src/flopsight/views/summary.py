@@ -77,6 +77,9 @@ def _parameters(profile: Profile) -> list[Line]:
     if params.tied:
         parts.append(f"{units.exact(params.tied)} more tied to them")
     lines = [Line("parameters", units.exact(params), f"{', '.join(parts)}; {units.size(params.nbytes)}")]
+    if (experts := profile.experts) is not None:
+        each = f"{experts.used} of {experts.experts} experts a token"
+        lines.append(Line("active", units.exact(experts.active_params), f"parameters that one token uses; {each}"))
     if params.buffers:
         lines.append(Line("buffers", units.exact(params.buffers), f"elements; {units.size(params.buffer_bytes)}"))
     return lines

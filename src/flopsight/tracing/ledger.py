@@ -1,0 +1,75 @@
+"""The ledger: every operator call with its scope and phase, in the order they ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from flopsight.record import Operation
+from flopsight.tracing.place import user_line
+from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.targets import module_call
+
+
+class Ledger:
+    """Books calls where the scopes say they belong.
+
+    calls: the record, the scope's index, the phase's index. owner: the path of the module that holds a parameter which
+    the operator being booked uses, None if no module does.
+    """
+
+    def __init__(self, scopes: Scopes) -> None:
+        self.scopes = scopes
+        self.calls: list[tuple[Operation, int, int]] = []
+        self.owner: str | None = None
+        self._together: list[Operation] | None = None
+        self._unknown: dict[Operation, Operation] = {}
+
+    def book(self, record: Operation) -> None:
+        """Book one call, here and now."""
+        if self._together is not None:
+            self._together.append(record)
+            return
+        scopes = self.scopes
+        if scopes.is_muted:
+            return
+        phase = scopes.phase()
+        scope = scopes.place(phase, self.owner)
+        self.calls.append((record if record.cost is not None else self._named(record), scope, phase))
+
+    def book_all(self, records: list[Operation]) -> None:
+        """Book the parts of a composite operator, in one place."""
+        if self._together is not None:
+            self._together += records
+        elif records and not self.scopes.is_muted:
+            phase = self.scopes.phase()
+            scope = self.scopes.place(phase, self.owner)
+            self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
+
+    def book_module(self, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """Book one call of a module whose class has a formula."""
+        self.owner = None
+        self.book(module_call(module, args, kwargs, output))
+
+    @contextmanager
+    def together(self) -> Iterator[list[Operation]]:
+        """What is booked inside is booked in one place at the end, where the first of it would be."""
+        owner, outer = self.owner, self._together
+        records: list[Operation] = []
+        self._together = records
+        try:
+            yield records
+        finally:
+            self._together, self.owner = outer, owner
+        self.book_all(records)
+
+    def _named(self, record: Operation) -> Operation:
+        """An unknown operator with the line of its first call in this run."""
+        named = self._unknown.get(record)
+        if named is None:
+            named = self._unknown[record] = replace(record, site=user_line() or None)
+        return named
