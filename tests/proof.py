@@ -24,6 +24,8 @@ from flopsight.cost import Cost, TensorSpec
 from flopsight.formulas.registry import bind, load_formulas
 
 REGISTRY = load_formulas()
+TRACED = {"packed_bias"}
+"""What a formula may ask for that no schema has: the tracer takes it out of another argument."""
 
 
 class Call(NamedTuple):
@@ -103,10 +105,10 @@ def completed(name: str, given: Mapping[str, Any], overload: str = "") -> dict[s
     """
     schemas = torch._C._jit_get_schemas_for_operator(name.partition(".")[0])
     named = [s for s in schemas if s.overload_name == overload.replace("default", "")]
-    fitting = named if overload else [s for s in schemas if given.keys() <= {a.name for a in s.arguments}]
+    fitting = named if overload else [s for s in schemas if given.keys() - TRACED <= {a.name for a in s.arguments}]
     assert fitting, f"no overload of {name} takes {', '.join(given)}"
     known = {a.name: a.default_value for a in fitting[0].arguments if a.has_default_value() or a.name in given}
-    return known | {name: spec(item) for name, item in given.items() if name in known}
+    return known | {name: spec(item) for name, item in given.items() if name in known.keys() | TRACED}
 
 
 def each(change: Callable[[Any], Any], given: Any) -> Any:

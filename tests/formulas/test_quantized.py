@@ -144,20 +144,21 @@ AFTER = {
 
 
 @proves("quantized::linear", "quantized::linear_relu", "quantized::linear_tanh", "quantized::linear_leaky_relu")
-@given(m=sizes, k=sizes, n=sizes)
-def test_linear(operator, m, k, n):
-    x, weight = array((m, k)), array((n, k), 1)
+@given(m=sizes, k=sizes, n=sizes, with_bias=st.booleans())
+def test_linear(operator, m, k, n, with_bias):
+    x, weight, bias = array((m, k)), array((n, k), 1), array((n,), 2) if with_bias else None
     after = AFTER[operator.removeprefix("quantized::linear")]
-    run = lambda: each(lambda v: quantized(after(v)), linear(x, weight))
-    check(operator, {"X": x, "W_prepack": weight}, run)
+    run = lambda: each(lambda v: quantized(after(v)), linear(x, weight, bias))
+    check(operator, {"X": x, "W_prepack": weight, "packed_bias": bias}, run)
 
 
 @proves("quantized::linear_dynamic", "quantized::linear_relu_dynamic")
-@given(m=sizes, k=sizes, n=sizes)
-def test_linear_dynamic(operator, m, k, n):
-    x, weight = array((m, k)), array((n, k), 1)
+@given(m=sizes, k=sizes, n=sizes, with_bias=st.booleans())
+def test_linear_dynamic(operator, m, k, n, with_bias):
+    x, weight, bias = array((m, k)), array((n, k), 1), array((n,), 2) if with_bias else None
     after = AFTER["_relu" if "relu" in operator else ""]
-    check(operator, {"X": x, "W_prepack": weight}, lambda: each(after, linear(dynamically(x), weight)))
+    given_ = {"X": x, "W_prepack": weight, "packed_bias": bias}
+    check(operator, given_, lambda: each(after, linear(dynamically(x), weight, bias)))
 
 
 @proves(
@@ -166,17 +167,15 @@ def test_linear_dynamic(operator, m, k, n):
 )  # fmt: skip
 @given(m=sizes, k=sizes, n=sizes, with_bias=st.booleans())
 def test_linear_half(operator, m, k, n, with_bias):
-    x, weight, bias = array((m, k)), array((n, k), 1), array((n,), 2)
+    x, weight, bias = array((m, k)), array((n, k), 1), array((n,), 2) if with_bias else None
     packed = operator.endswith("fp16") and operator.startswith("quantized")
-    with_bias = with_bias and not packed
     after = AFTER["_relu" if "relu" in operator else ""]
 
     def reference():
         result = filled((m, n), lambda i, j: products(x[i], weight[j]))
         return each(after, each(biased, result, bias) if with_bias else result)
 
-    arguments = {argument_of(operator, "X", "x"): x}
-    check(operator, arguments if packed else {**arguments, "bias": bias if with_bias else None}, reference)
+    check(operator, {argument_of(operator, "X", "x"): x, "packed_bias" if packed else "bias": bias}, reference)
 
 
 @proves("onednn::qlinear_pointwise")
@@ -198,6 +197,10 @@ def convolved(call, bias=None):
     return scaled(ordinary(centred(call["input"]), centred(call["weight"]), bias, inner), array(()))
 
 
+def bias_of(draw, channels):
+    return array((channels,), 2) if draw(st.booleans()) else None
+
+
 CONVOLUTIONS = {f"quantized::conv{dims}d{suffix}": dims for dims in (1, 2, 3) for suffix in ("", "_relu")}
 CONVOLUTIONS |= {"quantized::conv2d_add": 2, "quantized::conv2d_add_relu": 2}
 
@@ -215,23 +218,26 @@ def integer_convolutions(draw, dims):
 @given(data=st.data())
 def test_convolution(operator, data):
     call = data.draw(integer_convolutions(CONVOLUTIONS[operator]))
+    bias = bias_of(data.draw, len(call["weight"]))
 
     def one(v):
         v = v + restored(v) if "_add" in operator else v
         return quantized(maximum(v, 0) if operator.endswith("relu") else v)
 
-    check(operator, {"qx": call["input"], "packed_weight": call["weight"]}, lambda: each(one, convolved(call)))
+    given_ = {"qx": call["input"], "packed_weight": call["weight"], "packed_bias": bias}
+    check(operator, given_, lambda: each(one, convolved(call, bias)))
 
 
 @proves("quantized::conv1d_dynamic", "quantized::conv2d_dynamic", "quantized::conv3d_dynamic")
 @given(data=st.data())
 def test_dynamic_convolution(operator, data):
     call = data.draw(integer_convolutions(int(operator[15])))
+    bias = bias_of(data.draw, len(call["weight"]))
 
     def reference():
-        return convolved({**call, "input": dynamically(call["input"])})
+        return convolved({**call, "input": dynamically(call["input"])}, bias)
 
-    check(operator, {"qx": call["input"], "packed_weight": call["weight"]}, reference)
+    check(operator, {"qx": call["input"], "packed_weight": call["weight"], "packed_bias": bias}, reference)
 
 
 @proves(*(f"quantized::conv_transpose{dims}d{dynamic}" for dims in (1, 2, 3) for dynamic in ("", "_dynamic")))
@@ -242,13 +248,15 @@ def test_transposed_convolution(operator, data):
     call = data.draw(settings_of_a_convolution(transposed=True, dims=dims))
     ones = {"stride": [1] * dims, "dilation": [1] * dims, "padding": [0] * dims, "output_padding": [0] * dims}
     call = {**call, **ones, "input": array((1, *call["input"].shape[1:]))}
+    bias = bias_of(data.draw, call["weight"].shape[1] * call["groups"])
 
     def reference():
         source = dynamically(call["input"]) if dynamic else call["input"]
-        result = scaled(transposed({**call, "input": centred(source), "weight": centred(call["weight"])}), array(()))
+        centred_call = {**call, "input": centred(source), "weight": centred(call["weight"])}
+        result = scaled(transposed(centred_call, bias), array(()))
         return result if dynamic else each(quantized, result)
 
-    check(operator, {"qx": call["input"], "packed_weight": call["weight"]}, reference)
+    check(operator, {"qx": call["input"], "packed_weight": call["weight"], "packed_bias": bias}, reference)
 
 
 @proves(
