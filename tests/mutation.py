@@ -4,7 +4,8 @@
 `python tests/mutation.py tests/formulas/test_softmax.py` asks that file alone; `--thin` doubles every result, once.
 
 A mutant changes what one operator's formula returns. It is killed when an assertion fails in a test of tests/formulas
-that asks for that formula. `bind`'s own check of impossible costs is off meanwhile, so that it cannot be what kills.
+that asks for that formula; one by the oracle, unless there is a reason in WITHOUT_ORACLE. The registry's own check of
+impossible costs is off meanwhile, so that it cannot be what kills.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import oracle
 import pytest
+from formulas.without_oracle import ITERATIVE, SHARING
 from hypothesis import Phase, Verbosity, settings
 
 from flopsight.cost import Cost
@@ -31,6 +33,9 @@ Change = Callable[[Cost], Cost]
 FORMULAS = Path(__file__).parent / "formulas"
 PLAIN = {"multiply": "add", "add": "multiply", "divide": "multiply", "compare": "add", "special": "multiply"}
 """Kinds of work outside of contractions, and another kind to take each for."""
+
+WITHOUT_ORACLE = ITERATIVE | SHARING
+"""Operators of which the oracle leaves some mutants to the worked case, and why."""
 
 
 def _moved(name: str, other: str) -> Change:
@@ -186,11 +191,12 @@ class Mutation:
         for name, change in changes.items():
             self.watch.under_test, self.watch.change = formula.operator.__eq__, change
             killer = self._killer(formula.operator)
-            if killer is None:
+            left = killer is False and self.whole
+            if killer is None or (left and formula.operator not in WITHOUT_ORACLE):
                 verdict.survivors.append(f"{formula.operator}: {name}")
             else:
                 verdict.killed += 1
-                verdict.by_case |= set() if killer else {formula.operator}
+                verdict.by_case |= {formula.operator} if left else set()
 
     def _killer(self, operator: str) -> bool | None:
         """Whether a test with the oracle kills (True), another one (False), or none (None)."""
@@ -201,7 +207,7 @@ class Mutation:
 
 
 def report(verdicts: dict[str, Verdict]) -> str:
-    """The table; operators of which some mutant is killed by a worked case, but not by the oracle; survivors."""
+    """The table; operators of which the oracle leaves mutants to the worked case, with the reason; survivors."""
     rows = sorted(verdicts.items())
     cases = sorted(set().union(*(v.by_case for _, v in rows)))
     survivors = [survivor for _, v in rows for survivor in v.survivors]
@@ -209,7 +215,7 @@ def report(verdicts: dict[str, Verdict]) -> str:
     for family, v in [*rows, ("all", Verdict(sum(v.killed for _, v in rows), survivors=survivors))]:
         alive = len(v.survivors)
         lines.append(f"{family:16}{v.killed + alive:>9,}{v.killed:>9,}{alive:>11,}")
-    lines += [f"worked case alone  {operator}" for operator in cases]
+    lines += [f"by its worked case  {operator}: {WITHOUT_ORACLE[operator]}" for operator in cases]
     return "\n".join([*lines, *(f"survived  {survivor}" for survivor in survivors)])
 
 

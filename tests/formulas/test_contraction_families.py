@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.ao.quantization.fx._decomposed  # registers quantized_decomposed
 from contraction_proof import PROVEN
+from formulas.without_oracle import ITERATIVE
 from proof import TRACED
 
 from flopsight.formulas.registry import load_formulas
@@ -21,11 +22,6 @@ TESTS = (
     "attention", "attention_backward", "contraction", "contraction_scaled", "convolution", "distance", "linalg",
     "linalg_orthogonal", "quantized", "recurrent", "recurrent_backward", "sparse", "spectral", "transformer",
 )  # fmt: skip
-ITERATES = "an iteration whose number of steps depends on values: the textbook's leading order, tested as such"
-REASONS = dict.fromkeys(
-    ("aten::_linalg_eigh", "aten::linalg_eig", "aten::_linalg_eigvals", "aten::linalg_eigvals", "aten::_linalg_svd",
-     "prims::svd", "aten::linalg_matrix_exp", "aten::matrix_exp"), ITERATES)  # fmt: skip
-"""Operators without a proof by the oracle, and why."""
 
 
 def ours():
@@ -39,9 +35,9 @@ def test_every_formula_is_proven_or_says_why_not():
     for name in TESTS:
         importlib.import_module(f"formulas.test_{name}")
     operators = {f.operator for f in ours()}
-    assert operators - PROVEN - REASONS.keys() == set()
-    assert REASONS.keys() <= operators
-    assert not REASONS.keys() & PROVEN
+    assert operators - PROVEN - ITERATIVE.keys() == set()
+    assert ITERATIVE.keys() <= operators
+    assert not ITERATIVE.keys() & PROVEN
 
 
 @pytest.mark.parametrize("formula", ours(), ids=lambda f: f.operator)
