@@ -79,7 +79,7 @@ class TestModel:
     def test_the_table_is_printed(self, capsys) -> None:
         code, out, err = run(capsys, "cli_net.py:Net", *INPUT)
         assert (code, err) == (0, "")
-        assert out.startswith("Net (cli_net.py:Net) on [1, 3, 10, 10]\n")
+        assert out.startswith("Net (cli_net.py:Net) on float32[1, 3, 10, 10]\n")
         assert f"{NET_MACS:,}  multiply-accumulates of contractions" in out
 
     def test_profile_may_be_written_out(self, capsys) -> None:

@@ -379,6 +379,29 @@ def test_embedding_is_a_look_up():
     assert profile(nn.Sequential(nn.Embedding(10, 8), nn.Linear(8, 2)), spec(3, 4, dtype="int64")).macs == 3 * 4 * 8 * 2
 
 
+@pytest.mark.parametrize(
+    "module",
+    [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Upsample(scale_factor=2), nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3),
+     nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2), nn.Dropout(0.5), nn.Unfold(2), nn.CELU(), nn.Softmax(1),
+     nn.InstanceNorm2d(3), nn.GroupNorm(3, 3), nn.LayerNorm(6), nn.MaxPool2d(2), nn.AvgPool2d(2), nn.LogSoftmax(1),
+     nn.ChannelShuffle(3), nn.PixelShuffle(1), nn.ZeroPad2d(1), nn.LPPool2d(2, 2), nn.CosineSimilarity(),
+     nn.Hardswish()],
+    ids=lambda module: type(module).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("training", [False, True])
+def test_a_module_runs_the_same_operators_with_and_without_autograd(module, training):
+    def operators(p):
+        return [c.operation.operator for c in p if c.operation.operator not in ("aten::detach", "aten::alias")]
+
+    module.train(training)
+    shapes = [(2, 3, 6, 6)] * (2 if isinstance(module, nn.CosineSimilarity) else 1)
+    below = profile(module, shapes)
+    assert operators(below) == operators(profile(module, shapes)), "a composite operator is remembered as it ran"
+    above = profile(lambda *x: module(*x), shapes)
+    assert operators(below) == operators(above)
+    assert below.cost == above.cost
+
+
 def test_no_arguments_and_others_than_tensors():
     assert profile(lambda: torch.ones(3, 4) @ torch.ones(4, 5)).macs == 60
     assert profile(lambda x, n: x @ x.t() if n == 2 else x, [(3, 4), 2]).macs == 36

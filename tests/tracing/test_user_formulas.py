@@ -45,6 +45,21 @@ def test_an_operator_without_a_formula_is_unknown_and_then_known(scan):
     assert (p.total("exact"), next(iter(p)).operation.source) == (16 * 3, "user")
 
 
+def test_a_users_kernel_does_not_meet_fake_tensors():
+    met = []
+
+    @torch.library.custom_op("flopsight_test_custom::scan", mutates_args=())
+    def kernel(x: torch.Tensor) -> torch.Tensor:
+        met.append(x)
+        return x.clone()
+
+    kernel.register_fake(torch.empty_like)
+    assert list(profile(lambda x: kernel(x), (2, 2)).unknown) == ["flopsight_test_custom::scan"]
+    assert not met
+    assert list(profile(lambda x: kernel(x), (2, 2), execute=True).unknown) == ["flopsight_test_custom::scan"]
+    assert len(met) == 1
+
+
 def test_a_formula_registered_with_torch_is_honoured(scan):
     from torch.utils import flop_counter
 

@@ -16,7 +16,8 @@ def decompositions(func: OpOverload) -> list[Callable[..., Any]]:
     found: list[Callable[..., Any]] = []
     if func in decomposition_table:
         found.append(decomposition_table[func])
-    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeExplicitAutograd"):
+    ours = func.namespace in ("aten", "prims")  # a user's kernel may be registered so, and is not to meet fake tensors
+    if ours and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeExplicitAutograd"):
         found.append(
             lambda *args, **kwargs: func._op_dk(torch._C.DispatchKey.CompositeExplicitAutograd, *args, **kwargs)
         )

@@ -17,7 +17,7 @@ from flopsight.tracing import higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.ledger import Ledger
-from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, numel_of
+from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, hashable, numel_of
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_tensors
 from flopsight.tracing.results import infer
 from flopsight.tracing.scopes import Scopes
@@ -26,13 +26,10 @@ from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors
 from flopsight.tracing.values import BY_VALUES
 
+_BY_SWITCH = {"aten::scaled_dot_product_attention"}
+"""Composite operators that global switches of PyTorch have a say in."""
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 FAKE, VALUELESS, CONSTANT = 1, 2, 4  # what the tensors of a call are, as bits
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_hashable, value))
-    return (type(value), value) if isinstance(value, (bool, float)) else value
 
 
 class NeedsAutograd(BaseException):
@@ -179,8 +176,9 @@ class Dispatcher(TorchDispatchMode):
     ) -> Any:
         """An operator that PyTorch writes with others: those are booked, and remembered where values cannot matter."""
         with self.ledger.together() as records, self:
-            out = info.func.decompose(*args, **kwargs)
-        if type(out) is Fake and bits & FAKE and not bits & CONSTANT and not info.writes and not self.execute:
+            out = info.func._op_dk(_COMPOSITE, *args, **kwargs)  # not `decompose`: it prefers other code in Python
+        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute
+        if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:
             argument = next((at for at, value in enumerate(args) if value is out), None)
             self._memo[key] = Composite(records, metadata_of(out), argument)
         return out
@@ -239,7 +237,7 @@ class Dispatcher(TorchDispatchMode):
     def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""
         metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
-        key = ("made", info.func, _hashable(metas), _hashable(tuple(named.values())), _hashable(metadata_in(out)))
+        key = ("made", info.func, hashable(metas), hashable(tuple(named.values())), hashable(metadata_in(out)))
         call = self._memo.get(key) or self._remember(info, key, metas, named, metadata_in(out))
         self.ledger.book(call.operation)
         return out

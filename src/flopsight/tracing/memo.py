@@ -77,3 +77,10 @@ def numel_of(value: Any) -> int:
     if isinstance(value, Metadata):
         return value.numel
     return sum(map(numel_of, value)) if isinstance(value, (list, tuple)) else 0
+
+
+def hashable(value: Any) -> Any:
+    """A value as a key: lists as tuples, and numbers that are equal but of different types apart."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(hashable, value))
+    return (type(value), value) if isinstance(value, (bool, float, complex)) else value

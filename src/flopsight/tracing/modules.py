@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from flopsight.record import ModuleNode, ParameterRecord
@@ -41,8 +42,8 @@ _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEn
 class Modules:
     """The modules met so far.
 
-    nodes: their records by path. held: their parameters and buffers, by `id`. uninitialized: the paths of those with
-    parameters that have no shape yet.
+    nodes: their records by path. held: their parameters and buffers, by `id`. uninitialized: the paths of PyTorch's
+    lazy modules whose parameters have no shape yet.
     restore: put their attributes and gradients back at the end.
     """
 
@@ -80,7 +81,8 @@ class Modules:
                 if tensor is None:
                     continue
                 if isinstance(tensor, UninitializedTensorMixin):
-                    self.uninitialized.append(path)
+                    if isinstance(module, LazyModuleMixin):  # it would give the user's parameter a shape
+                        self.uninitialized.append(path)
                     continue
                 held = self.held.get(id(tensor))
                 if held is None:
