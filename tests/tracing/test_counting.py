@@ -73,6 +73,15 @@ def test_recurrent(kind, grad, execute):
             assert profile(kind(I, O, **options), shape, execute=execute).macs == expected, options
 
 
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("kind", [*GATES, nn.LSTMCell, nn.GRUCell, nn.RNNCell])
+def test_recurrent_layers_on_the_meta_device(kind, backward):
+    shape = (B, I) if kind not in GATES else (T, B, I)
+    real, meta = profile(kind(I, O), shape, backward=backward), profile(kind(I, O).to("meta"), shape, backward=backward)
+    assert real.macs == meta.macs > 0
+    assert real.cost == meta.cost
+
+
 @pytest.mark.parametrize("execute", [True, False])
 def test_projected_lstm(execute):
     with warnings.catch_warnings():

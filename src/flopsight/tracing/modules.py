@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
+from torch.overrides import TorchFunctionMode
 
 from flopsight.record import ModuleNode, ParameterRecord
-from flopsight.tracing.fake import Metadata, metadata_of, storage_key
+from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, storage_key
+from flopsight.tracing.inputs import fill
 from flopsight.tracing.state import ModuleState
 
 
@@ -29,14 +33,40 @@ class Held(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A module met: its record, and whether PyTorch has a fused path for it in eval mode."""
+    """A module met: its record, and what has to be done about its functions while it runs, if anything."""
 
     node: ModuleNode
-    fused: bool
+    functions: Callable[[], TorchFunctionMode] | None
     module: nn.Module
 
 
+class _NoFastPath(TorchFunctionMode):
+    """While any function mode is active, PyTorch's fused attention and encoder layers take their ordinary path."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+class _OneDevice(TorchFunctionMode):
+    """PyTorch's recurrent functions compare devices, so weights on the meta device are handed to them as fakes."""
+
+    def __init__(self, fakes: dict[int, torch.Tensor]) -> None:
+        super().__init__()
+        self.fakes = fakes
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*fill(args, self._fake), **fill(kwargs or {}, self._fake))
+
+    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
+        if type(tensor) is Fake or not tensor.is_meta:
+            return tensor
+        if id(tensor) not in self.fakes:
+            self.fakes[id(tensor)] = make(metadata_of(tensor), requires_grad=tensor.requires_grad)
+        return self.fakes[id(tensor)]
+
+
 _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
 class Modules:
@@ -55,6 +85,7 @@ class Modules:
         self._known: dict[int, Known] = {}
         self._storages: dict[int | None, Held] = {}
         self._storages_of = 0
+        self._fakes: dict[int, torch.Tensor] = {}
 
     def adopt(self, module: nn.Module, path: str) -> None:
         """Give `module` and all below it their paths, in the order of `named_modules`, and note their parameters."""
@@ -66,13 +97,20 @@ class Modules:
             holds = child._parameters or child._buffers
             node = ModuleNode(name, type(child).__name__, self._parameters(child, name) if holds else ())
             self.nodes[name] = node
-            self._known[id(child)] = Known(node, isinstance(child, _FUSED_IN_EVAL), child)
+            self._known[id(child)] = Known(node, self._functions(child), child)
             if self.state is not None:
                 self.state.keep(child)
             if child._modules:
                 prefix = f"{name}." if name else ""
                 below = [(prefix + key, inner) for key, inner in child._modules.items() if inner is not None]
                 waiting.extend(reversed(below))
+
+    def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
+        if isinstance(module, _FUSED_IN_EVAL):
+            return _NoFastPath
+        if isinstance(module, _RECURRENT) and any(p.is_meta for p in module.parameters()):
+            return partial(_OneDevice, self._fakes)
+        return None
 
     def _parameters(self, module: nn.Module, path: str) -> tuple[ParameterRecord, ...]:
         records: list[ParameterRecord] = []

@@ -21,13 +21,6 @@ from flopsight.tracing.place import activate, active, in_checkpoint
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
 
 
-class _NoFastPath(TorchFunctionMode):
-    """While any function mode is active, PyTorch's fused attention and encoder layers take their ordinary path."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
 class Scopes:
     """The modules of a run, each call of them, and the scope and phase that are current.
 
@@ -53,7 +46,7 @@ class Scopes:
         self._muted = 0
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
-        self._inside: list[tuple[int, str, _NoFastPath | None, ModuleNode]] = []
+        self._inside: list[tuple[int, str, TorchFunctionMode | None, ModuleNode]] = []
 
     def root(self, kind: str, module: nn.Module | None) -> None:
         """Begin with the model itself, or with a root for code that is no module."""
@@ -66,10 +59,10 @@ class Scopes:
     def _enter(self, module: nn.Module, args: Any) -> None:
         if active() is not self:
             return
-        node, fused, _ = self.modules.known(module, self.here)
+        node, functions, _ = self.modules.known(module, self.here)
         mode = None
-        if fused:
-            mode = _NoFastPath()
+        if functions is not None:
+            mode = functions()
             mode.__enter__()
         self._inside.append((self.current, self.here, mode, node))
         if self.has_formula is not None and self.has_formula(module):
