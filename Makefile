@@ -31,9 +31,10 @@ $(RUNTIME): pyproject.toml requirements/models.txt
 	$(PIP) --editable .
 	@touch $@
 
-$(TOOLS): $(RUNTIME) requirements/tools.txt requirements/models.txt
+$(TOOLS): $(RUNTIME) requirements/tools.txt requirements/models.txt requirements/peers.txt
 	$(PIP) --requirement requirements/tools.txt
 	$(PIP) --no-deps --requirement requirements/models.txt
+	-$(PIP) --no-deps --no-build-isolation --requirement requirements/peers.txt
 	@touch $@
 
 demo: $(RUNTIME)
