@@ -101,7 +101,10 @@ CASES = {
         for r, train in ((tensor(3), False), (tensor(3), True), (None, True))
     ],
     "native_layer_norm": [
-        (tensor(2, 3, 4), n, w, w, 1e-5) for n in ([4], [3, 4]) for w in (None, tensor(*n))
+        (t, n, w, w, 1e-5)
+        for t in (tensor(2, 3, 4), tensor(2, 3, 4, order=(0, 2, 1)), tensor(2, 3, 4, step=2))
+        for n in ([4], [3, 4])
+        for w in (None, tensor(*n))
     ],
     "mm": [(tensor(2, 3), tensor(3, 4)), (tensor(3, 2, order=(1, 0)), tensor(2, 4)), (tensor(0, 3), tensor(3, 4))],
     "bmm": [(tensor(2, 3, 4), tensor(2, 4, 5)), (tensor(2, 3, 4, order=(1, 0, 2)), tensor(2, 4, 5))],
@@ -111,7 +114,9 @@ CASES = {
     "_softmax": [(tensor(2, 3, 4), d, False) for d in (0, 1, -1)] + [(tensor(), 0, False)],
     "_log_softmax": [(tensor(2, 3, 4), d, False) for d in (0, 1, -1)],
     "embedding": [(tensor(7, 3), torch.zeros(s, dtype=I64)) for s in ((2, 4), (), (5,))],
-    "cat": [([tensor(2, 3), tensor(2, 5)], 1), ([tensor(2, 3), tensor(4, 3)], -2), ([tensor(2, 3)],)],
+    "cat": [([tensor(2, 3), tensor(2, 5)], 1), ([tensor(2, 3), tensor(4, 3)], -2), ([tensor(2, 3)],)]
+    + [([t[..., ::2, ::2, :], t[..., 1::2, ::2, :]], dim) for t in (tensor(2, 4, 6, 3),) for dim in (-1, 1)]
+    + [([t, t], 1) for t in POOL if t.dim() > 1],
     "clone": [(t,) for t in POOL],
     "max_pool2d_with_indices": [
         (tensor(2, 3, 9, 8), [k], s, [p]) for k, s, p in ((3, [2], 1), (2, [], 0), (2, [1, 2], 1))
@@ -126,6 +131,13 @@ CASES = {
             ((4, 8, 16), (4, 16, 8), None),
         )
     ],
+    "slice": [
+        (t, dim, start, end, step)
+        for t in (tensor(4, 5, 6), tensor(4, 5, 6, order=(2, 0, 1)))
+        for dim in (0, -1)
+        for start, end, step in ((None, None, 1), (1, 3, 1), (0, -1, 2), (-2, 100, 1), (3, 2, 1), (1, None, 3))
+    ],
+    "masked_fill": [(tensor(2, 3), tensor(2, 3, dtype=BOOL), 1.0), (tensor(2, 3), tensor(3, dtype=BOOL), 0)],
     "roll": [(tensor(2, 3, 4), [1, 2], [1, 2])],
     "copy_": [(tensor(2, 3), tensor(3)), (tensor(2, 3), tensor(2, 3))],
 }  # fmt: skip

@@ -29,7 +29,8 @@ from flopsight.tracing.values import BY_VALUES
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-FAKE, VALUELESS, CONSTANT = 1, 2, 4  # what the tensors of a call are, as bits
+FAKE, VALUELESS, CONSTANT = 1, 2, 4
+"""What the tensors of a call are, as bits; a constant is one of integers, whose values may decide shapes."""
 
 
 class NeedsAutograd(BaseException):
@@ -86,7 +87,9 @@ class Dispatcher(TorchDispatchMode):
             self.ledger.owner = held.path
         if self.tensors.overwritten and self.tensors.is_overwritten(tensor):
             return FAKE
-        return VALUELESS if held.valueless else CONSTANT
+        if held.valueless:
+            return VALUELESS
+        return 0 if held.metadata.dtype.is_floating_point else CONSTANT
 
     def _key(self, values: Any, key: list[Any]) -> int:
         """Add the arguments to the key, tensors as their metadata; what the tensors are, as bits."""

@@ -76,7 +76,9 @@ def elementwise(operands: tuple[Any, ...], dtype: torch.dtype) -> Result:
     if shape is None or len({t.device for t in tensors}) > 1:
         return None
     first = next((t for t in tensors if t.shape == shape), None)
-    if first is None or not dense(first):
+    if first is None:
+        return tensors[0].like(shape, dtype=dtype) if all(t.is_contiguous for t in tensors) else None
+    if not dense(first):
         return None
     for t in tensors:
         if t.shape == shape:
@@ -159,3 +161,9 @@ def _clamp_one(self: Metadata, bound: Any) -> Result:
 def _native_dropout(input: Metadata, p: float, train: bool | None) -> Result:
     out = elementwise((input,), input.dtype)
     return out and (out, out.like(out.shape, out.stride, torch.bool))
+
+
+@rule("aten::masked_fill")
+def _masked_fill(self: Metadata, mask: Metadata, value: Any) -> Result:
+    fits = mask.dtype is torch.bool and type(value) in (int, float) and self.dtype.is_floating_point
+    return elementwise((self, mask), self.dtype) if fits else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,6 +21,23 @@ def _embedding(
     return weight.like((*indices.shape, weight.shape[1]))
 
 
+def _rows_first(of: Metadata) -> bool:
+    """Whether earlier dimensions have larger strides, as in a slice of a C array."""
+    return of.numel > 0 and all(a >= b for a, b in pairwise(of.stride))
+
+
+@rule("aten::slice")
+def _slice(self: Metadata, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Result:
+    if step < 1 or not -self.ndim <= dim < self.ndim:
+        return None
+    dim %= self.ndim
+    size = self.shape[dim]
+    first, last = (max(0, min(size, at + size if at < 0 else at)) for at in (start or 0, size if end is None else end))
+    length = max(0, -(-(last - first) // step))
+    stride = (*self.stride[:dim], self.stride[dim] * step, *self.stride[dim + 1 :])
+    return self.like((*self.shape[:dim], length, *self.shape[dim + 1 :]), stride)
+
+
 @rule("aten::cat")
 def _cat(tensors: list[Metadata], dim: int = 0) -> Result:
     first = tensors[0]
@@ -28,7 +46,7 @@ def _cat(tensors: list[Metadata], dim: int = 0) -> Result:
     dim %= first.ndim
     for t in tensors:
         rest = t.shape[:dim] + t.shape[dim + 1 :]
-        if rest != first.shape[:dim] + first.shape[dim + 1 :] or t.dtype != first.dtype or not t.is_contiguous:
+        if rest != first.shape[:dim] + first.shape[dim + 1 :] or t.dtype != first.dtype or not _rows_first(t):
             return None
     return first.like((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]))
 

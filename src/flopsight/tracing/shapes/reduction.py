@@ -30,12 +30,12 @@ def _native_layer_norm(
     input: Metadata, normalized_shape: list[int], weight: Metadata | None, bias: Metadata | None, eps: float
 ) -> Result:
     axis = input.ndim - len(normalized_shape)
-    if not input.is_contiguous or input.shape[axis:] != tuple(normalized_shape) or input.dtype not in _PLAIN:
+    if input.shape[axis:] != tuple(normalized_shape) or input.dtype not in _PLAIN or input.numel == 0:
         return None
     if any(t is not None and (t.shape != tuple(normalized_shape) or t.dtype != input.dtype) for t in (weight, bias)):
         return None
     statistics = input.like(input.shape[:axis] + (1,) * len(normalized_shape))
-    return input, statistics, statistics
+    return input.like(input.shape), statistics, statistics
 
 
 _PLAIN = (torch.float32, torch.float64)
