@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from flopsight.errors import InputError
 from flopsight.tracing import shapes
-from flopsight.tracing.fake import CPU, Metadata, metadata, metadata_of, needs_values
+from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
 from flopsight.tracing.operators import OperatorInfo, as_meta
 
 
@@ -72,6 +72,7 @@ def _by_fake_mode(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str
         FakeTensorMode,
         UnsupportedOperatorException,
     )
+    from torch.utils._python_dispatch import _disable_current_modes
 
     mode = FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -80,7 +81,7 @@ def _by_fake_mode(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str
             return torch.empty_strided(value.shape, value.stride, dtype=value.dtype, device=value.device)
         return type(value)(map(fake, value)) if isinstance(value, (list, tuple)) else value
 
-    with _without_modes(), mode, torch.no_grad():
+    with _disable_current_modes(), mode, torch.no_grad():
         try:
             results = info.func(*map(fake, args), **{name: fake(value) for name, value in kwargs.items()})
         except (DataDependentOutputException, DynamicOutputShapeException) as error:
@@ -91,13 +92,3 @@ def _by_fake_mode(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str
                 "torch.library.register_fake, or pass execute=True to run the model with real tensors."
             ) from error
     return _to_metadata(results, device)
-
-
-def _without_modes() -> Any:
-    from torch.utils._python_dispatch import _disable_current_modes
-
-    disable: Callable[[], Any] = _disable_current_modes
-    return disable()
-
-
-__all__ = ["infer", "metadata_of"]

@@ -133,10 +133,10 @@ class Scopes:
         return scope
 
     def _step_begins(self, *_: Any) -> None:
-        self.optimizing += self._is_watching
+        self.optimizing += active() is self
 
     def _step_ends(self, *_: Any) -> None:
-        self.optimizing -= self._is_watching
+        self.optimizing -= active() is self
 
     @contextmanager
     def muted(self) -> Iterator[None]:
@@ -151,11 +151,6 @@ class Scopes:
     def is_muted(self) -> bool:
         """Whether operators are not to be booked."""
         return self._muted > 0
-
-    @property
-    def _is_watching(self) -> bool:
-        """Whether this is the innermost run of the calling thread; PyTorch's global hooks are called for all."""
-        return active() is self
 
     @contextmanager
     def watching(self) -> Iterator[None]:
