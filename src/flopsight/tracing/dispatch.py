@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
-from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
@@ -16,21 +15,20 @@ from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing import higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
+from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, hashable, numel_of
-from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation, packed_tensors
+from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation
 from flopsight.tracing.results import infer
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.targets import has_formula
 from flopsight.tracing.targets import run as run_target
-from flopsight.tracing.tensors import UserTensors
+from flopsight.tracing.tensors import UserTensors, flat
 from flopsight.tracing.values import BY_VALUES
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-FAKE, VALUELESS, CONSTANT = 1, 2, 4
-"""What the tensors of a call are, as bits; a constant is one of integers, whose values may decide shapes."""
 
 
 class NeedsAutograd(BaseException):
@@ -62,7 +60,7 @@ class Dispatcher(TorchDispatchMode):
             scopes.has_formula, scopes.book_module = has_formula, ledger.book_module
         self.tensors = UserTensors(protect=protect)
         self._memo = MEMO.current()
-        self._held = scopes.modules.held
+        self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -75,54 +73,6 @@ class Dispatcher(TorchDispatchMode):
             stack.enter_context(self)
             yield
 
-    # --- the key of a call -------------------------------------------------------------------------------------
-
-    def _real(self, tensor: torch.Tensor, key: list[Any]) -> int:
-        """Add the metadata of a tensor that is not fake to the key; what it is, as bits."""
-        held = self._held.get(id(tensor))
-        if held is None:
-            held = self.scopes.modules.held_at(tensor)
-        key.append(held.metadata)
-        if held.path is not None:
-            self.ledger.owner = held.path
-        if self.tensors.overwritten and self.tensors.is_overwritten(tensor):
-            return FAKE
-        if held.valueless:
-            return VALUELESS
-        return 0 if held.metadata.dtype.is_floating_point else CONSTANT
-
-    def _key(self, values: Any, key: list[Any]) -> int:
-        """Add the arguments to the key, tensors as their metadata; what the tensors are, as bits."""
-        bits = 0
-        for value in values:
-            kind = type(value)
-            if kind is Fake:
-                meta = value.metadata
-                key.append(meta if meta is not None else metadata_of(value))
-                bits |= FAKE
-            elif kind is int or value is None:
-                key.append(value)
-            elif kind is Parameter:
-                bits |= self._real(value, key)
-            elif kind is list or kind is tuple:
-                if value and type(value[0]) is not int:
-                    inner: list[Any] = []
-                    bits |= self._key(value, inner)
-                    key.append(tuple(inner))
-                else:
-                    key.append(tuple(value))
-            elif kind is bool or kind is float or kind is complex:
-                key.append((kind, value))
-            elif isinstance(value, torch.Tensor):
-                bits |= self._real(value, key)
-            elif isinstance(value, torch.Generator):
-                key.append(None)
-            elif isinstance(value, torch.ScriptObject):
-                key.append(packed_tensors(value))
-            else:
-                key.append(value)
-        return bits
-
     # --- dispatch ----------------------------------------------------------------------------------------------
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -132,10 +82,10 @@ class Dispatcher(TorchDispatchMode):
             raise NeedsAutograd
         self.ledger.owner = None
         key: list[Any] = [func]
-        bits = self._key(args, key)
+        bits = self._add_to_key(args, key)
         if kwargs:
             key.append(tuple(kwargs))
-            bits |= self._key(kwargs.values(), key)
+            bits |= self._add_to_key(kwargs.values(), key)
         if bits & FAKE and not self.execute:
             call = self._memo.get(tuple(key))
             if call is not None:
@@ -213,7 +163,7 @@ class Dispatcher(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """An operator on nothing fake: run it if it is a view or small, and leaves the user's tensors alone."""
-        tensors = _flat((args, tuple(kwargs.values())))
+        tensors = flat((args, tuple(kwargs.values())))
         if info.depends_on_values(args, kwargs) or any(t.layout is not torch.strided for t in tensors):
             if any(t.is_meta for t in tensors):
                 raise needs_values(info.packet.partition("::")[2])
@@ -264,7 +214,7 @@ class Dispatcher(TorchDispatchMode):
         if info.in_place_view:
             with torch._C._DisableTorchDispatch():
                 info.func(*args, **kwargs)
-        for target in _flat(tuple(targets.values())):
+        for target in flat(tuple(targets.values())):
             if type(target) is Fake:
                 target.metadata = None if info.in_place_view else target.metadata
             else:
@@ -275,12 +225,6 @@ class Dispatcher(TorchDispatchMode):
             for alias, result in zip(info.returned, results, strict=False)
         ]
         return outs[0] if len(info.returned) == 1 else tuple(outs) if outs else None
-
-
-def _flat(value: Any) -> list[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [t for item in value for t in _flat(item)] if isinstance(value, (list, tuple)) else []
 
 
 def decomposed(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost | None:

@@ -103,3 +103,10 @@ class UserTensors:
             for tensor, before in self._before.values():
                 if not torch.equal(tensor, before):  # a write, even of equal values, is a change to autograd
                     tensor.copy_(before)
+
+
+def flat(value: Any) -> list[torch.Tensor]:
+    """The tensors among the arguments of an operator, in nested lists and tuples."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [t for item in value for t in flat(item)] if isinstance(value, (list, tuple)) else []
