@@ -217,7 +217,7 @@ class Dispatcher(TorchDispatchMode):
         for target in flat(tuple(targets.values())):
             if type(target) is Fake:
                 target.metadata = None if info.in_place_view else target.metadata
-            else:
+            elif not info.in_place_view:
                 self.tensors.note_overwritten(target)
         results = call.results if isinstance(call.results, list) else [call.results]
         outs = [
