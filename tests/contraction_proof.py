@@ -24,13 +24,20 @@ PROVEN: set[str] = set()
 
 few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
+REMOVED = {"aten::cholesky"}
+"""Operators with a formula that PyTorch 2.15 no longer has."""
+
 
 def proves(*operators: str) -> Callable[[Any], Any]:
-    """Run a test for each of `operators`, which it takes by that singular name, and note that they are proven."""
+    """Run a test for each of `operators`, which it takes by that singular name, and note that they are proven.
+
+    Those that this version of PyTorch does not have are left out.
+    """
     PROVEN.update(operators)
+    here = [name for name in operators if name not in REMOVED or hasattr(torch.ops.aten, name.partition("::")[2])]
 
     def mark(test: Any) -> Any:
-        return pytest.mark.parametrize("operator", operators)(few(test))
+        return pytest.mark.parametrize("operator", here)(few(test))
 
     return mark
 

@@ -7,6 +7,7 @@ operations that the reference did, and of those exactly that much to contraction
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -59,8 +60,10 @@ class Proof:
     finite: bool = False
 
     def run(self, operator: Any, given: Mapping[str, Any]) -> Any:
-        """What PyTorch makes of the arguments."""
-        return operator(**each(torch.clone, given))
+        """What PyTorch makes of the arguments; what it remarks (beta, deprecated) differs from version to version."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return operator(**each(torch.clone, given))
 
 
 def prove(name: str, proof: Proof, call: Call) -> None:

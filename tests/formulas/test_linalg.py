@@ -227,5 +227,5 @@ def test_cross(operator, batch):
 
 def test_complex_numbers_count_their_parts():
     """n = 2 by Cholesky: one product, difference and quotient more than two square roots."""
-    cost = cost_of("aten::cholesky", {}, TensorSpec((2, 2), "complex64"))
+    cost = cost_of("aten::linalg_cholesky", {}, TensorSpec((2, 2), "complex64"))
     assert (cost.multiply, cost.add, cost.divide, cost.special) == (4 + 6, 2 + 2 + 3, 2, 2)

@@ -179,7 +179,7 @@ def test_no_rule_holds_for_what_pytorch_refuses(operator, args):
     try:
         assert not agrees(operator, args)
     except RuntimeError as error:
-        assert str(error) == str(refused.value)
+        assert str(error) in str(refused.value)  # PyTorch may begin with the operator's name
 
 
 def test_every_rule_is_tested():

@@ -85,14 +85,14 @@ def distance_gradients(pairs: int, width: int, p: float) -> Cost:
 @formula(
     "aten::_cdist_backward",
     case=Case(
-        {"grad": (2, 4, 3), "x1": (2, 4, 5), "p": 2.0},
+        {"x1": (2, 4, 5), "p": 2.0, "cdist": (2, 4, 3)},
         (2, 4, 5),
         Cost(add=24 * 5 + 24 * 5 - 40, multiply=24 * 5, divide=24, compare=24),
     ),
 )
-def cdist_backward(grad: TensorSpec, x1: TensorSpec, p: float, out: TensorSpec) -> Cost:
+def cdist_backward(x1: TensorSpec, p: float, cdist: TensorSpec, out: TensorSpec) -> Cost:
     """B*P*R pairs, width D, summed over R; for p = 2: D differences and products, a division and a comparison each."""
-    pairs = grad.numel
+    pairs = cdist.numel
     sums = Cost(add=reduced(pairs * x1.shape[-1], out.numel)) if p != 0 else ZERO
     return distance_gradients(pairs, x1.shape[-1], p) + sums
 
@@ -100,16 +100,16 @@ def cdist_backward(grad: TensorSpec, x1: TensorSpec, p: float, out: TensorSpec) 
 @formula(
     "aten::_pdist_backward",
     case=Case(
-        {"grad": (6,), "self": (4, 5), "p": 2.0},
+        {"self": (4, 5), "p": 2.0, "pdist": (6,)},
         (4, 5),
         Cost(add=6 * 5 + 2 * 6 * 5 - 20, multiply=6 * 5, divide=6, compare=6),
     ),
 )
-def pdist_backward(grad: TensorSpec, self: TensorSpec, p: float) -> Cost:
+def pdist_backward(self: TensorSpec, p: float, pdist: TensorSpec) -> Cost:
     """P(P - 1)/2 pairs, width D, each added to one row and subtracted from another."""
-    size = grad.numel * self.shape[-1]
+    size = pdist.numel * self.shape[-1]
     sums = Cost(add=reduced(2 * size, self.numel)) if p != 0 else ZERO
-    return distance_gradients(grad.numel, self.shape[-1], p) + sums
+    return distance_gradients(pdist.numel, self.shape[-1], p) + sums
 
 
 @formula(
