@@ -18,11 +18,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from flopsight import schema
 from flopsight.cost import Cost, TensorSpec
 from flopsight.errors import ProfileFormatError
 from flopsight.record import ModuleNode, Operation, ParameterRecord, Profile, Scope, Specs
 
 FORMAT = 1
+_FORMATS = 1000  # a number beyond is no version
 
 
 def _tensor(spec: TensorSpec) -> list[Any]:
@@ -90,17 +92,18 @@ def to_dict(profile: Profile) -> dict[str, Any]:
 def from_dict(data: dict[str, Any]) -> Profile:
     """The inverse of `to_dict`. Raises: ProfileFormatError."""
     found = data.get("format") if isinstance(data, dict) else None
-    if not isinstance(found, int):
+    if type(found) is not int or not 1 <= found < _FORMATS:
         raise ProfileFormatError("This is no saved profile: it has no 'format'. Save one with profile.save(path).")
     if found > FORMAT:
         raise ProfileFormatError(
-            f"This profile has format {found}, written by flopsight {data.get('flopsight')}; this flopsight reads up "
-            f"to {FORMAT}. Upgrade it with: pip install --upgrade flopsight"
+            f"This profile has format {found}, written by flopsight {str(data.get('flopsight'))[:20]}; this flopsight "
+            f"reads up to {FORMAT}. Upgrade it with: pip install --upgrade flopsight"
         )
     try:
+        schema.check(data)
         return _read(data)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise ProfileFormatError(f"This saved profile is damaged: {type(error).__name__}: {error}.") from error
+    except (TypeError, schema.Damaged) as error:  # a `Cost` with a field of another name is a TypeError
+        raise ProfileFormatError(f"This saved profile is damaged: {error}.") from error
 
 
 def _read(data: dict[str, Any]) -> Profile:
@@ -159,7 +162,17 @@ def load(path: str | os.PathLike[str]) -> Profile:
     path = Path(path)
     raw = path.read_bytes()
     try:
-        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        data = json.loads(text, object_pairs_hook=_object)
+    except (ValueError, OSError, EOFError, zlib.error, RecursionError) as error:
         raise ProfileFormatError(f"{path} is no saved profile: {error}. Save one with profile.save(path).") from error
     return from_dict(data)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, each key once. Raises: ValueError."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return made

@@ -1,9 +1,24 @@
-"""The only place where numbers become text."""
+"""The only place where numbers become text, and where text of others is made fit to print."""
 
 from __future__ import annotations
 
 _SI = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def printable(text: str) -> str:
+    """A text on one line without codes that a terminal obeys: each such character as Python would write it.
+
+    Names of modules, classes and operators come from whoever wrote the model or the file.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """The text's beginning, with dots in place of the rest if it is longer than `most`."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def count(number: int, digits: int = 3) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from flopsight.errors import FlopsightError, UnknownOperatorError
+from flopsight.units import printable
 
 DEFAULT = "profile"
 TRACEBACK = "FLOPSIGHT_TRACEBACK"
@@ -34,7 +35,7 @@ class Command:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"flopsight: {message}. See: {self.prog} --help\n")
+        self.exit(2, f"flopsight: {printable(message)}. See: {self.prog} --help\n")
 
 
 def names() -> list[str]:
@@ -114,7 +115,7 @@ def _overview() -> str:
 
 
 def _failed(sentence: str, code: int) -> int:
-    print(f"flopsight: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"flopsight: {printable(' '.join(sentence.split()))}", file=sys.stderr)
     return code
 
 

@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flopsight.cost import product
 from flopsight.errors import InputError
+from flopsight.units import printable, shortened
 
 if TYPE_CHECKING:
     from flopsight.record import Profile
     from flopsight.sources import Workload
+
+
+_MOST_DIMENSIONS = 64
+_MOST_ELEMENTS = 2**63 // 16  # PyTorch counts bytes in 64 bits, and an element takes up to 16
 
 
 class Input(NamedTuple):
@@ -75,7 +81,12 @@ def read_input(text: str) -> Input:
         shape = ()
     if not shape or min(shape) < 0 or (equals and not name.isidentifier()):
         raise InputError(
-            f"--input {text!r} is no shape; write sizes and, if needed, a name and a dtype: ids=1,128:int64"
+            f"--input {shortened(text)!r} is no shape; write sizes and, if needed, a name and a dtype: ids=1,128:int64"
+        )
+    if len(shape) > _MOST_DIMENSIONS or product(size or 1 for size in shape) > _MOST_ELEMENTS:
+        raise InputError(
+            f"--input {shortened(text)!r} is larger than a tensor can be, which has at most {_MOST_DIMENSIONS} "
+            "dimensions and 2**63 bytes; give smaller sizes."
         )
     return Input(name, shape, dtype or None)
 
@@ -84,10 +95,12 @@ def read_kwargs(text: str) -> dict[str, Any]:
     """What `--kwargs` says. Raises: InputError."""
     try:
         read = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"--kwargs {text!r} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--kwargs {shortened(text)!r} is not JSON: {error}") from error
     if not isinstance(read, dict):
-        raise InputError(f'--kwargs {text!r} is no JSON object; write arguments by name: {{"use_cache": false}}')
+        raise InputError(
+            f'--kwargs {shortened(text)!r} is no JSON object; write arguments by name: {{"use_cache": false}}'
+        )
     return read
 
 
@@ -97,6 +110,11 @@ def _arguments(
     """What to call the model with: what the user gave, over what the source knows."""
     from flopsight.tracing.inputs import spec
 
+    names = [item.name for item in given if item.name]
+    for twice in names:
+        if twice in keywords or names.count(twice) > 1:
+            where = "in --input and in --kwargs" if twice in keywords else "by --input"
+            raise InputError(f"The argument {twice!r} is given twice, {where}; give it once.")
     positional = tuple(spec(item.sizes, dtype=item.dtype) for item in given if not item.name)
     named = {item.name: spec(item.sizes, dtype=item.dtype) for item in given if item.name}
     if positional:
@@ -118,5 +136,5 @@ def _telling(first: str) -> Iterator[Any]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(escape(first)) as status:
-        yield lambda text: status.update(escape(text))
+    with Console(stderr=True).status(escape(printable(first))) as status:
+        yield lambda text: status.update(escape(printable(text)))

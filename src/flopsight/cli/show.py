@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-from flopsight.cli import Command, _output
-from flopsight.errors import InputError, near
+from flopsight.cli import TRACEBACK, Command, _output
+from flopsight.errors import FlopsightError, InputError, ProfileFormatError, near
 from flopsight.saving import load
 
 
@@ -27,5 +28,15 @@ class Show(Command):
         except OSError as error:
             beside = [str(other) for other in path.parent.glob("*.json*")] if path.parent.is_dir() else []
             raise InputError(f"{path} cannot be read: {error.strerror}.{near(str(path), beside)}") from error
-        _output.show(profile, options)
+        try:
+            _output.show(profile, options)
+        except (FlopsightError, OSError):
+            raise
+        except Exception as error:
+            if TRACEBACK in os.environ:
+                raise
+            raise ProfileFormatError(
+                f"{path} cannot be shown this way ({type(error).__name__}: {error}): its operators do not have the "
+                f"arguments that flopsight writes. If flopsight wrote it, set {TRACEBACK}=1 and please report it."
+            ) from error
         return 0

@@ -62,7 +62,7 @@ class Source:
     """A way to name a model.
 
     prefix: what stands before the colon; empty if the address is recognised by `claims`. form, summary: for the help.
-    build: makes the workload. names: every model it knows, to find near matches.
+    build: makes the workload. names: every model it knows, to find near matches. aliases: other names of the prefix.
     """
 
     prefix: str
@@ -71,6 +71,7 @@ class Source:
     build: Callable[[Request], Workload]
     claims: Callable[[str], bool] = lambda text: False
     names: Callable[[], list[str]] = list
+    aliases: tuple[str, ...] = ()
 
 
 @cache
@@ -91,13 +92,16 @@ def resolve(text: str, *, real: bool = False, train: bool = False) -> Workload:
 
     Raises: InputError for an unknown model, with near matches; MissingLibraryError.
     """
-    from flopsight.sources._address import split_arguments
+    from flopsight.sources._address import refuse_unclear, split_arguments
     from flopsight.sources.torchvision_operators import torchvision_importable
 
     name, arguments = split_arguments(text)
     prefix, _, rest = name.partition(":")
+    schemes = {scheme: source.prefix for source in sources() for scheme in (source.prefix, *source.aliases) if scheme}
+    if rest:
+        refuse_unclear(prefix, rest, schemes)
     for source in sources():
-        if source.prefix == prefix if source.prefix else source.claims(name):
+        if source.prefix == schemes.get(prefix) if source.prefix else source.claims(name):
             address = rest if source.prefix else name
             with torchvision_importable():
                 return source.build(Request(address, arguments, real, train))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from pathlib import Path
 from typing import Any
 
 from flopsight.errors import InputError
+
+_SHOWN = 100
 
 
 def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
@@ -20,7 +25,51 @@ def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
         if any(keyword.arg is None for keyword in call.keywords):
             raise ValueError("** is not read")
         return name, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-    except (ValueError, SyntaxError) as error:
+    except (
+        ValueError,
+        SyntaxError,
+        RecursionError,
+        MemoryError,
+    ) as error:  # the last two where it is nested too deeply
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        reason = str(error) if isinstance(error, (ValueError, SyntaxError)) else "nested too deeply"
         raise InputError(
-            f"The arguments in {text!r} cannot be read ({error}); write literals by name, as in 'net.py:Net(depth=3)'."
-        ) from error
+            f"The arguments in {shown!r} cannot be read ({reason}); write literals by name, as in "
+            "'net.py:Net(depth=3)'."
+        ) from None
+
+
+def refuse_unclear(prefix: str, rest: str, schemes: Mapping[str, str]) -> None:
+    """Refuse `prefix:rest` where it may mean a module to import or, misspelt or by another name, a source.
+
+    schemes: the prefix of a source by each of its names. Raises: InputError, before anything is imported.
+    """
+    local = next((path for path in (f"./{prefix}.py", f"./{prefix}/__init__.py") if Path(path).is_file()), None)
+    if prefix in schemes:
+        if prefix == schemes[prefix] or local is None:
+            return
+        meant = [schemes[prefix]]
+    else:
+        meant = sorted({schemes[name] for name in schemes if _misspelt(prefix, name)})
+    if meant:
+        own = f" or, for the module in this folder, {f'{local}:{rest}'!r}" if local else ""
+        likeness = "another name of" if prefix in schemes else "nearly the name of"
+        raise InputError(
+            f"{prefix!r} is {likeness} a source of models, so no module is imported for it. Did you mean "
+            f"{' or '.join(repr(f'{scheme}:{rest}') for scheme in meant)}{own}?"
+            + ("" if local else " A module of your own is written as path/to/net.py:NAME.")
+        )
+
+
+def _misspelt(written: str, name: str) -> bool:
+    """Whether `written` is a name of some length with a letter more, less, changed or moved, or in other case."""
+    written = written.lower()
+    if len(name) < _LONG or not written.isidentifier():
+        return False
+    if len(written) == len(name) and sum(a != b for a, b in zip(written, name, strict=True)) <= 1:
+        return True
+    return sorted(written) == sorted(name) or SequenceMatcher(None, written, name).ratio() >= _ALIKE
+
+
+_LONG = 4
+_ALIKE = 0.85

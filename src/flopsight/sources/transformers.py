@@ -124,5 +124,10 @@ def _input(name: str, config: Any) -> Any:
 
 
 SOURCE = Source(
-    "transformers", "transformers:NAME", "a model type, class or config.json of transformers", build, names=names
+    "transformers",
+    "transformers:NAME",
+    "a model type, class or config.json of transformers",
+    build,
+    names=names,
+    aliases=("hf", "huggingface"),
 )

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch._ops import OpOverload
 
+from flopsight.tracing import without_dynamo
+
 
 def decompositions(func: OpOverload) -> list[Callable[..., Any]]:
     """Functions that do what an operator does with other operators; none if PyTorch has none."""
@@ -15,6 +17,7 @@ def decompositions(func: OpOverload) -> list[Callable[..., Any]]:
 
     found: list[Callable[..., Any]] = []
     if func in decomposition_table:
+        without_dynamo.prepare()
         found.append(decomposition_table[func])
     ours = func.namespace in ("aten", "prims")  # a user's kernel may be registered so, and is not to meet fake tensors
     if ours and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeExplicitAutograd"):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from flopsight.errors import InputError
-from flopsight.tracing import shapes
+from flopsight.tracing import shapes, without_dynamo
 from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
 from flopsight.tracing.operators import OperatorInfo, as_meta
 
@@ -28,6 +28,7 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     meta_kwargs = {name: as_meta(value) for name, value in kwargs.items()}
     if meta_kwargs.get("device") is not None:
         meta_kwargs["device"] = torch.device("meta")
+    without_dynamo.prepare()
     try:
         with torch._C._DisableTorchDispatch(), torch.no_grad():
             results = info.func(*map(as_meta, args), **meta_kwargs)

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import Any
 
+from flopsight import units
 from flopsight.record import Profile
 from flopsight.views import View, table
 
@@ -16,8 +17,17 @@ def render(profile: Profile, **layout: Any) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return stream.getvalue()
 
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet does not take for a formula; numbers as they are."""
+    if not isinstance(value, str):
+        return value
+    return f"'{units.printable(value)}" if value[:1] in _FORMULA else units.printable(value)
+
+
+_FORMULA = ("=", "+", "-", "@")
 
 VIEW = View("csv", "a row for each module or operator, whole numbers", render)

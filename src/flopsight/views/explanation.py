@@ -19,14 +19,15 @@ def render(explanation: Explanation) -> str:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    title = f"{explanation.model}: what each convention counts"
-    table = Table(title=title, title_justify="left", box=SIMPLE, show_footer=True)
+    title = f"{units.printable(explanation.model)}: what each convention counts"
+    table = Table(title=Text(title), title_justify="left", box=SIMPLE, show_footer=True)
     header, *rows, totals = _cells(explanation)
     for index, (name, total) in enumerate(zip(header, totals, strict=True)):
-        table.add_column(name, total, justify="left" if index == 0 else "right", no_wrap=True)
+        table.add_column(Text(name), total, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console = Console(file=io.StringIO(), width=_WIDE, color_system=None)
     console.print(table)
     assert isinstance(console.file, io.StringIO), "the console writes to a string"
@@ -37,6 +38,7 @@ def render(explanation: Explanation) -> str:
 def markdown(explanation: Explanation) -> str:
     """The table and the sentences as Markdown."""
     header, *rows = _cells(explanation)
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n".join([table, "", *(f"- {sentence}" for sentence in sentences(explanation))])
@@ -49,7 +51,10 @@ def sentences(explanation: Explanation) -> Iterator[str]:
     unit = {convention.name: convention.unit for convention in explanation.conventions}
     for name in others:
         apart = totals[name] - totals[reference]
-        parts = ", ".join(f"{part} {units.difference(count)}" for part, count in explanation.differences(name).items())
+        parts = ", ".join(
+            f"{units.printable(part)} {units.difference(count)}"
+            for part, count in explanation.differences(name).items()
+        )
         if not parts:
             yield f"{name} counts the same as {reference}."
         else:
@@ -62,7 +67,7 @@ def sentences(explanation: Explanation) -> Iterator[str]:
         masked = units.exact(explanation.masked_macs)
         yield f"Attention masks make {masked} MACs unnecessary; every convention counts them all the same."
     if explanation.unknown:
-        yield f"Lower bounds: {', '.join(explanation.unknown)} unknown."
+        yield f"Lower bounds: {', '.join(map(units.printable, explanation.unknown))} unknown."
 
 
 def _cells(explanation: Explanation) -> Iterator[list[str]]:
@@ -72,4 +77,4 @@ def _cells(explanation: Explanation) -> Iterator[list[str]]:
     yield ["part", *header, *(["difference"] if paired else [])]
     for part, counts in [*explanation.rows.items(), ("total", tuple(explanation.totals.values()))]:
         apart = [units.difference(counts[1] - counts[0])] if paired else []
-        yield [part, *map(units.exact, counts), *apart]
+        yield [units.printable(part), *map(units.exact, counts), *apart]

@@ -33,7 +33,9 @@ def render(profile: Profile, **layout: Any) -> str:
         parts.append('<p class="low">Unknown cost, missing from the numbers above:</p>')
         parts.append(_grid([list(line) for line in missing], numbers={1}))
     if profile.notes:
-        parts.append(f"<p>Assumptions:</p><ul>{''.join(f'<li>{escape(note)}</li>' for note in profile.notes)}</ul>")
+        parts.append(
+            f"<p>Assumptions:</p><ul>{''.join(f'<li>{escape(note)}</li>' for note in summary.notes(profile))}</ul>"
+        )
     return f'<div class="flopsight"><style>{_STYLE}</style>\n' + "\n".join(parts) + "\n</div>\n"
 
 

@@ -37,7 +37,7 @@ def render(profile: Profile, **layout: Any) -> str:
         f"- {_escaped(t.name)}: {t.value} ({_escaped(t.meaning)})" for t in summary.totals(profile, arranged.convention)
     ]
     lines += [f"- unknown: {_escaped(f'{u.name}, {u.value}, {u.meaning}')}" for u in summary.unknown(profile)]
-    lines += [f"- assumed: {_escaped(note)}" for note in profile.notes]
+    lines += [f"- assumed: {_escaped(note)}" for note in summary.notes(profile)]
     phases = summary.phases(profile)
     if phases:
         lines += ["", _line(phases[0]), _line([":--", *["--:"] * (len(phases[0]) - 1)]), *map(_line, phases[1:])]

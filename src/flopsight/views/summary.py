@@ -27,7 +27,12 @@ def title(profile: Profile) -> str:
     given = _inputs(profile.about.get("inputs") or [])
     address = f" ({profile.about['address']})" if "address" in profile.about else ""
     part = f", module {profile.root}" if profile.root else ""
-    return f"{profile.model}{address}{part}" + (f" on {given}" if given else "")
+    return units.printable(f"{profile.model}{address}{part}" + (f" on {given}" if given else ""))
+
+
+def notes(profile: Profile) -> list[str]:
+    """What was assumed on the way, each a sentence."""
+    return list(map(units.printable, profile.notes))
 
 
 def _inputs(given: Any) -> str:
@@ -106,5 +111,6 @@ def unknown(profile: Profile) -> list[Line]:
     for name, kinds in tally.unknown.items():
         site = next((operation.site for operation in kinds if operation.site), None)
         calls = _plural(sum(tally.counts[operation] for operation in kinds), "call")
-        lines.append(Line(name, calls, f"first at {site}" if site else "not from a line of yours"))
+        seen = f"first at {site}" if site else "not from a line of yours"
+        lines.append(Line(units.printable(name), calls, units.printable(seen)))
     return lines

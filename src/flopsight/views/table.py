@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flopsight import units
 from flopsight.conventions import Convention
 from flopsight.errors import InputError, near
 from flopsight.record import Profile, Tally
@@ -48,9 +49,12 @@ class Table:
     rows: list[Row]
 
     def cells(self) -> Iterator[list[str]]:
-        """Each row as text for people; names are indented by their depth."""
+        """Each row as text for people, fit to print; names are indented by their depth."""
         for row in self.rows:
-            yield ["  " * row.depth * (column.name == "name") + column.text(row) for column in self.columns]
+            yield [
+                "  " * row.depth * (column.name == "name") + units.printable(column.text(row))
+                for column in self.columns
+            ]
 
 
 def build(profile: Profile, layout: Layout) -> Table:

@@ -87,7 +87,7 @@ def _print_totals(profile: Profile, console: Console, layout: Layout) -> None:
         console.print(_grid([["  " + line.name, line.value, line.meaning] for line in missing], numbers={1}))
     if profile.notes:
         console.print("\nAssumptions:", style="bold")
-        for note in profile.notes:
+        for note in summary.notes(profile):
             console.print(Text(f"  {note}"), soft_wrap=True)
 
 

@@ -1,12 +1,12 @@
 """Results of the hottest operators from metadata alone, in place of PyTorch's meta kernels.
 
-A meta kernel written in Python takes 0.1 to 0.8 ms, and the first one imports `torch._dynamo` (a second). A rule here
-takes microseconds. A rule returns None wherever it is not sure; the meta kernel then decides, or raises.
+A meta kernel written in Python takes 0.1 to 0.8 ms, a rule here microseconds. A rule returns None wherever it is not
+sure; the meta kernel then decides, or raises.
 Where a meta kernel's message is less clear than that of the real kernel, the rule raises the latter (`Mismatch`).
 Property tests hold each rule against PyTorch's real kernels.
 """
 
-from flopsight.tracing.shapes import contraction, elementwise, movement, reduction
+from flopsight.tracing.shapes import contraction, elementwise, gradients, movement, reduction
 from flopsight.tracing.shapes.rules import RULES, result
 
-__all__ = ["RULES", "contraction", "elementwise", "movement", "reduction", "result"]
+__all__ = ["RULES", "contraction", "elementwise", "gradients", "movement", "reduction", "result"]
