@@ -19,6 +19,7 @@ from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, hashable, numel_of
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation
+from flopsight.tracing.resizing import resize
 from flopsight.tracing.results import infer
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.targets import has_formula
@@ -214,12 +215,16 @@ class Dispatcher(TorchDispatchMode):
         if info.in_place_view:
             with torch._C._DisableTorchDispatch():
                 info.func(*args, **kwargs)
+        results = call.results if isinstance(call.results, list) else [call.results]
+        owned = self.tensors.may_write(info, args, kwargs)
+        for alias, result in zip(info.returned, results, strict=False):
+            if alias is not None and not info.in_place_view:
+                resize(targets[alias[1]], result, info.name, owned=owned)
         for target in flat(tuple(targets.values())):
             if type(target) is Fake:
                 target.metadata = None if info.in_place_view else target.metadata
             elif not info.in_place_view:
                 self.tensors.note_overwritten(target)
-        results = call.results if isinstance(call.results, list) else [call.results]
         outs = [
             targets[alias[1]] if alias is not None else fakes_of(result)
             for alias, result in zip(info.returned, results, strict=False)

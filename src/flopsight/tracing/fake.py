@@ -132,6 +132,7 @@ class Fake(FakeTensor):
     metadata: Metadata | None = None
 
     # what PyTorch reads of a FakeTensor made by its own mode
+    _fake_device = torch.Tensor.device
     constant = None
     real_tensor = None
     pytype = None
@@ -150,6 +151,17 @@ class Fake(FakeTensor):
             f"{func} was called on a stand-in tensor after the profile that made it had ended; "
             "a tensor that leaves flopsight.profile has no values."
         )
+
+    @property
+    def data(self) -> torch.Tensor:
+        """The tensor without its history, as of any tensor."""
+        return torch.Tensor.data.__get__(self)  # type: ignore[attr-defined,no-any-return]
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        with torch._C._DisableTorchDispatch():
+            torch.Tensor.data.__set__(self, value if type(value) is Fake else make(metadata_of(value)))  # type: ignore[attr-defined]
+        self.metadata = metadata_of(value)
 
     @property
     def fake_mode(self) -> Any:  # type: ignore[override]

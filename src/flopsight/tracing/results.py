@@ -11,6 +11,7 @@ from flopsight.errors import InputError
 from flopsight.tracing import shapes, without_dynamo
 from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
 from flopsight.tracing.operators import OperatorInfo, as_meta
+from flopsight.tracing.shapes import layout
 
 
 def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -34,7 +35,7 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
             results = info.func(*map(as_meta, args), **meta_kwargs)
     except NotImplementedError:
         return _by_fake_mode(info, args, kwargs, device)
-    return _to_metadata(results, device)
+    return layout.corrected(info.packet, _to_metadata(results, device), info.bound(args, kwargs))
 
 
 def _tensors(value: Any) -> list[Metadata]:

@@ -8,6 +8,7 @@ import torch
 
 from flopsight.tracing.fake import Metadata
 from flopsight.tracing.shapes.rules import RULES, Result, rule
+from flopsight.tracing.shapes.strides import iterated
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -19,17 +20,6 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
             return None
         out.append(size)
     return tuple(out)
-
-
-def dense(of: Metadata) -> bool:
-    """Whether the elements fill memory without gap or overlap, in some order of dimensions."""
-    step = 1
-    for stride, size in sorted(zip(of.stride, of.shape, strict=True)):
-        if size != 1:
-            if stride != step:
-                return False
-            step *= size
-    return of.numel > 0
 
 
 _CATEGORY = {bool: 0, int: 1, float: 2, complex: 3}
@@ -69,28 +59,21 @@ def _number_dtype(number: Any) -> torch.dtype:
     raise ValueError("complex numbers are left to PyTorch")
 
 
-def elementwise(operands: tuple[Any, ...], dtype: torch.dtype) -> Result:
-    """The result in `dtype` of an operator on each element; None where strides are not the simple case."""
+def elementwise(operands: tuple[Any, ...], dtype: torch.dtype, computed: torch.dtype | None = None) -> Result:
+    """The result in `dtype` of an operator on each element, whose operands are turned into `computed` first."""
     tensors = [operand for operand in operands if isinstance(operand, Metadata)]
     shape = tensors[0].shape if len(tensors) == 1 else broadcast(*(t.shape for t in tensors))
     if shape is None or len({t.device for t in tensors}) > 1:
         return None
-    first = next((t for t in tensors if t.shape == shape), None)
-    if first is None:
-        return tensors[0].like(shape, dtype=dtype) if all(t.is_contiguous for t in tensors) else None
-    if not dense(first):
-        return None
-    for t in tensors:
-        if t.shape == shape:
-            if t.stride != first.stride:
-                return None
-        elif not (first.is_contiguous and t.is_contiguous) and t.numel != 1:
-            return None
-    return first.like(shape, first.stride, dtype)
+    first = tensors[0]
+    if len(operands) == 1 and first.is_contiguous:
+        return first if dtype is first.dtype else first.like(shape, first.stride, dtype)
+    return first.like(shape, iterated(shape, tensors, computed, numbers=len(tensors) < len(operands)), dtype)
 
 
 def _same(*operands: Any, **_: Any) -> Result:
-    return elementwise(operands, _promoted(operands))
+    dtype = _promoted(operands)
+    return elementwise(operands, dtype, dtype)
 
 
 def _difference(*operands: Any, **named: Any) -> Result:
@@ -98,13 +81,18 @@ def _difference(*operands: Any, **named: Any) -> Result:
     return None if boolean else _same(*operands, **named)
 
 
+def _reversed(self: Any, other: Any, alpha: Any = 1) -> Result:
+    return _difference(other, self)
+
+
 def _floating(*operands: Any, **_: Any) -> Result:
     dtype = _promoted(operands)
-    return elementwise(operands, dtype if _category(dtype) >= 2 else torch.get_default_dtype())
+    dtype = dtype if _category(dtype) >= 2 else torch.get_default_dtype()
+    return elementwise(operands, dtype, dtype)
 
 
 def _boolean(*operands: Any, **_: Any) -> Result:
-    return elementwise(operands, torch.bool)
+    return elementwise(operands, torch.bool, _promoted(operands))
 
 
 def _unary(self: Metadata, *_: Any, **__: Any) -> Result:
@@ -116,13 +104,12 @@ def _unary_floating(self: Metadata, *_: Any, **__: Any) -> Result:
 
 
 RULES |= dict.fromkeys(("aten::add", "aten::mul", "aten::maximum", "aten::minimum"), _same)
-RULES |= dict.fromkeys(("aten::sub", "aten::rsub"), _difference)
+RULES |= dict.fromkeys(("aten::sub",), _difference) | {"aten::rsub": _reversed}
 RULES |= dict.fromkeys(("aten::eq", "aten::ne", "aten::lt", "aten::le", "aten::gt", "aten::ge"), _boolean)
 RULES |= dict.fromkeys(("aten::logical_not", "aten::logical_and", "aten::logical_or", "aten::isnan"), _boolean)
 RULES |= dict.fromkeys(
     ("aten::relu", "aten::neg", "aten::gelu", "aten::silu", "aten::hardtanh", "aten::hardswish", "aten::hardsigmoid",
-     "aten::leaky_relu", "aten::elu", "aten::softplus", "aten::mish", "aten::bitwise_not",
-     "aten::bernoulli"),
+     "aten::leaky_relu", "aten::elu", "aten::softplus", "aten::mish", "aten::bitwise_not"),
     _unary,
 )  # fmt: skip
 RULES |= dict.fromkeys(
@@ -166,4 +153,5 @@ def _native_dropout(input: Metadata, p: float, train: bool | None) -> Result:
 @rule("aten::masked_fill")
 def _masked_fill(self: Metadata, mask: Metadata, value: Any) -> Result:
     fits = mask.dtype is torch.bool and type(value) in (int, float) and self.dtype.is_floating_point
-    return elementwise((self, mask), self.dtype) if fits else None
+    shape = broadcast(self.shape, mask.shape) if fits else None
+    return None if shape is None else self.like(shape)

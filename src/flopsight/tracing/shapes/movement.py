@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from flopsight.tracing.fake import Metadata, contiguous, metadata
-from flopsight.tracing.shapes.elementwise import broadcast, dense
+from flopsight.tracing.shapes.elementwise import broadcast
 from flopsight.tracing.shapes.rules import Result, rule
+from flopsight.tracing.shapes.strides import dense
 
 
 @rule("aten::embedding")

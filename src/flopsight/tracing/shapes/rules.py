@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flopsight.tracing.fake import Metadata
+
 Result = Any  # Metadata, a tuple of them, or None where the rule does not apply
 
 
@@ -32,8 +34,15 @@ def result(operator: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Resu
     if found is None:
         return None
     try:
-        return found(*args, **kwargs)
+        made = found(*args, **kwargs)
+        in_place = operator.endswith("_") and isinstance(made, Metadata)
+        return _written(args[0], made) if in_place else made
     except Mismatch as error:
         raise RuntimeError(*error.args) from None
     except (TypeError, ValueError, IndexError, AttributeError, RuntimeError, ZeroDivisionError):
         return None
+
+
+def _written(target: Metadata, made: Metadata) -> Result:
+    """What an operator hands back that writes `made` to `target`: the target, where that fits."""
+    return target if (made.shape, made.dtype) == (target.shape, target.dtype) else None
