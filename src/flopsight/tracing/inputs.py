@@ -67,58 +67,91 @@ def _sizes(sizes: tuple[Any, ...] | list[Any]) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _read(value: Any) -> Any:
-    """Shapes become `Spec`s, inside dicts, lists and tuples too; everything else stays."""
+def _read(value: Any, seen: dict[int, Any]) -> Any:
+    """Shapes become `Spec`s, inside dicts, lists and tuples too; everything else stays.
+
+    seen: what lists and dicts have become, by `id`, so that one given twice stays one. Tuples are left out: Python
+    makes one object of equal tuples that are written down apart.
+    """
     if _is_shape(value):
         return Spec(_sizes(value))
-    if isinstance(value, Mapping) and type(value) is dict:
-        return {key: _read(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_read, value))
-    return value
+    if id(value) in seen:
+        return seen[id(value)]
+    if type(value) is dict:
+        seen[id(value)] = read = {key: _read(item, seen) for key, item in value.items()}
+        return read
+    if type(value) is list:
+        seen[id(value)] = items = [_read(item, seen) for item in value]
+        return items
+    return tuple(_read(item, seen) for item in value) if type(value) is tuple else value
 
 
 def arguments(inputs: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments with a `Spec` for each tensor given by its shape. Raises: InputError."""
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise InputError(f"kwargs is {kwargs!r}; give a dict of keyword arguments by name.")
-    named = {str(name): _read(value) for name, value in (kwargs or {}).items()}
+    seen: dict[int, Any] = {}
+    named = {str(name): _read(value, seen) for name, value in (kwargs or {}).items()}
     if inputs is None:
         return (), named
     if isinstance(inputs, Mapping):
         twice = sorted(set(inputs) & set(named))
         if twice:
             raise InputError(f"The argument {twice[0]!r} is given twice, in inputs and in kwargs; give it once.")
-        return (), {**{str(name): _read(value) for name, value in inputs.items()}, **named}
+        return (), {**{str(name): _read(value, seen) for name, value in inputs.items()}, **named}
     if type(inputs) in (list, tuple) and not _is_shape(inputs):
-        return tuple(map(_read, inputs)), named
-    return (_read(inputs),), named
+        return tuple(_read(value, seen) for value in inputs), named
+    return (_read(inputs, seen),), named
 
 
 def fill(value: Any, make: Callable[[Any], Any]) -> Any:
     """Replace every `Spec` and tensor in nested dicts, lists and tuples by what `make` returns for it."""
+    return _fill(value, make, {})
+
+
+def fill_once(value: Any, make: Callable[[Any], Any]) -> Any:
+    """`fill`, where an object that is given several times (a tensor, a `Spec`, a list, a dict) stays one object."""
+    seen: dict[int, Any] = {}
+
+    def once(item: Any) -> Any:
+        if id(item) not in seen:
+            seen[id(item)] = make(item)
+        return seen[id(item)]
+
+    return _fill(value, once, seen)
+
+
+def _fill(value: Any, make: Callable[[Any], Any], seen: dict[int, Any]) -> Any:
     if isinstance(value, (Spec, torch.Tensor)):
         return make(value)
-    if isinstance(value, Mapping):
-        filled = {key: fill(item, make) for key, item in value.items()}
-        if type(value) is dict:
-            return filled
+    if isinstance(value, tuple):
+        items = (_fill(item, make, seen) for item in value)
+        if type(value) is tuple:
+            return tuple(items)
+        return value._make(items) if hasattr(value, "_make") else value
+    if type(value) is list:
+        if id(value) not in seen:
+            seen[id(value)] = [_fill(item, make, seen) for item in value]
+        return seen[id(value)]
+    if not isinstance(value, Mapping):
+        return value
+    if id(value) not in seen:
+        filled = {key: _fill(item, make, seen) for key, item in value.items()}
         try:
-            return type(value)(filled)  # type: ignore[call-arg]
+            seen[id(value)] = filled if type(value) is dict else type(value)(filled)  # type: ignore[call-arg]
         except TypeError:
-            return value
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(fill(item, make) for item in value))
-    if type(value) in (list, tuple):
-        return type(value)(fill(item, make) for item in value)
-    return value
+            seen[id(value)] = value
+    return seen[id(value)]
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """The tensors in nested dicts, lists and tuples."""
-    found: list[torch.Tensor] = []
-    fill(value, lambda item: found.append(item) if isinstance(item, torch.Tensor) else None)
-    return found
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    named = isinstance(value, tuple) and hasattr(value, "_fields")
+    return [t for item in value for t in tensors_in(item)] if named or type(value) in (list, tuple) else []
 
 
 def describe(value: Any) -> Any:

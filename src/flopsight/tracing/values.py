@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Fake, make, metadata_of, needs_values
+from flopsight.tracing.fake import has_values, make, metadata_of, needs_values
 
 
 def _has_values(tensor: Any) -> bool:
-    return isinstance(tensor, torch.Tensor) and type(tensor) is not Fake and not tensor.is_meta
+    return isinstance(tensor, torch.Tensor) and has_values(tensor)
 
 
 def _local_scalar_dense(self: torch.Tensor) -> Any:
