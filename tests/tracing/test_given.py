@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
-from flopsight import errors, profile, spec
+from flopsight import errors, plain, profile, spec
 
 
 def seen(inputs, kwargs=None):
@@ -137,3 +139,41 @@ def test_nested_tensors_are_refused_in_a_sentence(layout, execute):
     for model, inputs in ((nn.Linear(16, 8), (nested(),)), (lambda: nn.Linear(16, 8)(nested()), None)):
         with pytest.raises(errors.InputError, match="nested"):
             profile(model, inputs, execute=execute)
+
+
+def resized(x, size):
+    return nn.functional.interpolate(x, size=size)
+
+
+def test_a_tuple_of_integers_can_be_given_as_such():
+    sizes = [16, 16]
+    found = profile(resized, [(1, 3, 8, 8), plain(sizes)])
+    assert found.operations[-1].outputs[0].shape == (1, 3, 16, 16)
+    assert found.about["inputs"] == ["float32[1, 3, 8, 8]", [16, 16]]
+    assert len(profile(resized, (1, 3, 8, 8), kwargs={"size": plain((4, 4))})) == len(found)
+    assert len(profile(resized, [(1, 3, 8, 8), plain((4, 4))], execute=True)) == len(found)
+    (first, second), _ = seen([[plain(sizes)], {"deep": plain((1, 2))}])
+    assert first[0] is sizes
+    assert second == {"deep": (1, 2)}
+
+
+class Signatures(nn.Module):
+    """A forward with a parameter of each kind, which holds what it gets to that."""
+
+    def forward(
+        self, x, pair: tuple[int, int], text: list[int] | None, either: int | Sequence[int], size=(7, 7), *,
+        tensor: torch.Tensor = (7, 7), maybe: torch.Tensor | None = None, unsaid=None, nested: list[tuple[int, int]]
+    ):  # fmt: skip
+        assert nested == [(1, 2), (3, 4)]
+        assert [pair, text, either, size] == [(2, 3), [2, 3], (2, 3), (2, 3)]
+        assert all(tuple(each.shape) == (2, 3) for each in (x, tensor, maybe, unsaid))
+
+
+def test_annotations_and_defaults_tell_integers_from_shapes():
+    names = ("tensor", "maybe", "unsaid")
+    named = {**dict.fromkeys(names, (2, 3)), "nested": [(1, 2), (3, 4)]}
+    profile(Signatures(), [(2, 3), (2, 3), [2, 3], (2, 3), (2, 3)], kwargs=named)
+    by_name = {"x": (2, 3), "pair": (2, 3), "text": [2, 3], "either": (2, 3), "size": (2, 3)}
+    profile(Signatures(), by_name, kwargs=named)
+    profile(Signatures().forward, by_name, kwargs=named)
+    assert tuple(seen([(2, 3), [2, 3]])[0][1].shape) == (2, 3)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from flopsight.errors import InputError, near
+from flopsight.tracing.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,21 @@ def spec(*sizes: Any, dtype: str | torch.dtype | None = None) -> Spec:
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
     return Spec(_sizes(sizes), _dtype(dtype))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A value that the model gets as it is."""
+
+    value: Any
+
+
+def plain(value: Any) -> Plain:
+    """A value for the model as it is, where it could be taken for a tensor's shape: `kwargs={"size": plain((16, 16))}`.
+
+    It is not needed where the parameter's annotation or default says so, as in `size: tuple[int, int]`.
+    """
+    return Plain(value)
 
 
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -86,22 +102,29 @@ def _read(value: Any, seen: dict[int, Any]) -> Any:
     return tuple(_read(item, seen) for item in value) if type(value) is tuple else value
 
 
-def arguments(inputs: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(
+    inputs: Any, kwargs: Mapping[str, Any] | None, signature: Signature
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments with a `Spec` for each tensor given by its shape. Raises: InputError."""
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise InputError(f"kwargs is {kwargs!r}; give a dict of keyword arguments by name.")
     seen: dict[int, Any] = {}
-    named = {str(name): _read(value, seen) for name, value in (kwargs or {}).items()}
+
+    def read(key: int | str, value: Any) -> Any:
+        taken = type(value) in (tuple, list) and signature.is_plain(key, value)
+        return value if taken else _read(value, seen)
+
+    named = {str(name): read(str(name), value) for name, value in (kwargs or {}).items()}
     if inputs is None:
         return (), named
     if isinstance(inputs, Mapping):
         twice = sorted(set(inputs) & set(named))
         if twice:
             raise InputError(f"The argument {twice[0]!r} is given twice, in inputs and in kwargs; give it once.")
-        return (), {**{str(name): _read(value, seen) for name, value in inputs.items()}, **named}
+        return (), {**{str(name): read(str(name), value) for name, value in inputs.items()}, **named}
     if type(inputs) in (list, tuple) and not _is_shape(inputs):
-        return tuple(_read(value, seen) for value in inputs), named
-    return (_read(inputs, seen),), named
+        return tuple(read(at, value) for at, value in enumerate(inputs)), named
+    return (read(0, inputs),), named
 
 
 def fill(value: Any, make: Callable[[Any], Any]) -> Any:
@@ -124,6 +147,8 @@ def fill_once(value: Any, make: Callable[[Any], Any]) -> Any:
 def _fill(value: Any, make: Callable[[Any], Any], seen: dict[int, Any]) -> Any:
     if isinstance(value, (Spec, torch.Tensor)):
         return make(value)
+    if isinstance(value, Plain):
+        return value.value
     if isinstance(value, tuple):
         items = (_fill(item, make, seen) for item in value)
         if type(value) is tuple:

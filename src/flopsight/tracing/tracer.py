@@ -20,6 +20,7 @@ from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.given import given_tensors
 from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.signature import Signature
 
 Model = nn.Module | Callable[..., Any]
 
@@ -37,7 +38,8 @@ def profile(
 
     model: a module, or any callable that runs PyTorch code.
     inputs: a tensor, a shape (`(1, 3, 224, 224)`), a `flopsight.spec`, a dict of those (keyword arguments), or a list
-        or tuple of those (positional arguments); other values are passed on as they are. None for a model without any.
+        or tuple of those (positional arguments); other values are passed on as they are, and a tuple of integers that
+        is no shape as `flopsight.plain((16, 16))`. None for a model without any.
     kwargs: keyword arguments, given in the same ways.
     backward: count the backward pass too, from all outputs (from `loss` alone if the output has one).
     execute: run on real tensors, for models whose control flow depends on values; the count is the same.
@@ -46,7 +48,7 @@ def profile(
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
     run, module = _unwrapped(model)
-    request = _Request(run, module, *arguments(inputs, kwargs), backward=backward, execute=execute)
+    request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
     with _no_collection(), unset_fake_temporarily():
         try:
             record = _trace(request, below_autograd=run is module and not backward and not execute)
