@@ -144,6 +144,10 @@ class Modules:
         """Every parameter of the modules met so far, each once."""
         return [held.tensor for held in self.held.values() if isinstance(held.tensor, nn.Parameter)]
 
+    def all(self) -> list[nn.Module]:
+        """Every module met so far."""
+        return [known.module for known in self._known.values()]
+
     def known(self, module: nn.Module, around: str) -> Known:
         """What is known of a module; one that belongs to no model met so far gets its class's name below `around`."""
         known = self._known.get(id(module))

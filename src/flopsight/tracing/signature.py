@@ -36,6 +36,11 @@ class Signature:
         text = str(parameter.annotation)
         return not _TENSOR.search(text) and bool((_SEQUENCE if flat else _INTEGER).search(text))
 
+    def name(self, at: int) -> str:
+        """The name of the parameter at that position; the position as text if it has none."""
+        parameter = self._parameter(at)
+        return str(at) if parameter is None else parameter.name
+
     def _parameter(self, key: int | str) -> inspect.Parameter | None:
         if self._found is None:
             run = self._run.forward if isinstance(self._run, nn.Module) else self._run

@@ -108,11 +108,15 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
             "model once on a real input, then profile it."
         )
     dispatcher = Dispatcher(scopes, execute=request.execute, protect=True, below_autograd=below_autograd)
-    args, kwargs = given_tensors(request.args, request.kwargs, scopes.modules, execute=request.execute)
+    signature = Signature(request.run)
+    given = given_tensors(request.args, request.kwargs, scopes.modules, signature, execute=request.execute)
+    args, kwargs = given.args, given.kwargs
     if request.execute:
         held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
     about = request.about(args, kwargs)
+    if given.assumptions:
+        about["assumptions"] = given.assumptions
     _run(request, args, kwargs, scopes, dispatcher)
     return _record(request.name, scopes, dispatcher, about)
 

@@ -85,9 +85,10 @@ def _print_totals(profile: Profile, console: Console, layout: Layout) -> None:
     if missing:
         console.print("\nUnknown cost, missing from the numbers above:", style="bold red")
         console.print(_grid([["  " + line.name, line.value, line.meaning] for line in missing], numbers={1}))
-    if profile.notes:
+    assumptions = [*profile.notes, *profile.about.get("assumptions", [])]
+    if assumptions:
         console.print("\nAssumptions:", style="bold")
-        for note in profile.notes:
+        for note in assumptions:
             console.print(Text(f"  {note}"), soft_wrap=True)
 
 
