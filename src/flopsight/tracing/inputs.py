@@ -40,8 +40,8 @@ class Plain:
 def plain(value: Any) -> Plain:
     """A value for the model as it is, where it could be taken for a tensor's shape.
 
-    `kwargs={"size": flopsight.plain((16, 16))}` gives two integers. It is not needed where the annotation or the default
-    of the parameter says so, as in `size: tuple[int, int]`.
+    `kwargs={"size": flopsight.plain((16, 16))}` gives two integers. It is not needed where the annotation or default of
+    the parameter says so, as in `size: tuple[int, int]`.
     """
     return Plain(value)
 
