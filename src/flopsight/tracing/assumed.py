@@ -27,7 +27,7 @@ class Assumed:
         self.sentences: list[str] = []
         named = [(signature.name(at), value) for at, value in enumerate(args)] + list(kwargs.items())
         self._names = {id(spec): name for top, value in named for name, spec in _specs(value, top)}
-        self._shapes = [tuple(item.shape) for _, value in named for item in _all_given(value)]
+        self._shapes = [(name, tuple(item.shape)) for name, value in named for item in _all_given(value)]
         embeddings = [m for m in modules.all() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
         self._vocabulary = min((m.num_embeddings for m in embeddings), default=0)
         padding = max((m.padding_idx for m in embeddings if m.padding_idx is not None), default=-1)
@@ -58,16 +58,18 @@ class Assumed:
         if "label" in name or "target" in name or "type" in name or "segment" in name:
             return 0, "is zero everywhere"
         if "length" in name:
-            return self._length(shape)
+            return self._length(name, shape)
         if not self._vocabulary:
             return None
         size = self._vocabulary - self._first
         ids = torch.arange(torch.Size(shape).numel(), device="cpu").remainder(size).add(self._first).view(shape)
         return ids, f"holds ids from {self._first} to {self._vocabulary - 1}, below the size of every embedding"
 
-    def _length(self, shape: tuple[int, ...]) -> tuple[int, str] | None:
-        """The full length of the sequences that are given beside: no padding."""
-        for other in self._shapes:
+    def _length(self, name: str, shape: tuple[int, ...]) -> tuple[int, str] | None:
+        """The full length of the sequences that are given beside (`targets` for `target_lengths`): no padding."""
+        whose = name.partition("_len")[0]
+        namesakes = [other for named, other in self._shapes if named.startswith(whose) and named != name]
+        for other in namesakes or [other for _, other in self._shapes]:
             if len(other) > 1 and len(shape) == 1 and shape[0] in other[:2]:
                 length = other[1] if other[0] == shape[0] else other[0]
                 return length, f"is {length} everywhere, the full length of a sequence"
