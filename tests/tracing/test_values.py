@@ -60,7 +60,7 @@ def test_ctc_loss_counts_as_if_run(given, backward):
 @pytest.mark.parametrize("shape", [(2, 4), (2, 3, 4)])
 def test_integers_do_not_fit_a_linear_layer_as_in_a_real_call(bias, shape):
     linear = nn.Linear(4, 3, bias=bias)
-    with pytest.raises(RuntimeError, match="must have the same dtype|expected m1 and m2 to have the same dtype"):
+    with pytest.raises(RuntimeError, match=r"must have the same dtype|expected m1 and m2 to have the same dtype"):
         linear(torch.ones(shape, dtype=torch.int64))
     with pytest.raises(errors.ModelError, match="must have the same dtype, but got Long and Float"):
         profile(linear, spec(shape, dtype="int64"))

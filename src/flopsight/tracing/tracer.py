@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,7 @@ from flopsight.record import Operation, Profile
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
 from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.given import given_tensors
+from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
@@ -51,14 +53,28 @@ def profile(
     request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
     with _no_collection(), unset_fake_temporarily():
         try:
-            record = _trace(request, below_autograd=run is module and not backward and not execute)
-        except (ModelError, NeedsAutograd):
-            if run is not module or backward or execute:
-                raise
-            record = _trace(request, below_autograd=False)
+            record = _traced(request)
+        except ModelError as error:
+            raise hinted(error, (request.args, request.kwargs), partial(_runs_on, request)) from error.__cause__
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
+
+
+def _traced(request: _Request) -> Profile:
+    """The profile of a request; without autograd if that will do."""
+    without = request.run is request.module and not request.backward and not request.execute
+    try:
+        return _trace(request, below_autograd=without)
+    except (ModelError, NeedsAutograd):
+        if not without:
+            raise
+        return _trace(request, below_autograd=False)
+
+
+def _runs_on(request: _Request, args: Any, kwargs: Any) -> None:
+    """Run the forward of a request on other arguments. Raises: FlopsightError."""
+    _traced(replace(request, args=args, kwargs=kwargs, backward=False, execute=False))
 
 
 @contextmanager

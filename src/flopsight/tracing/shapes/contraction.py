@@ -54,7 +54,7 @@ def _mv(self: Metadata, vec: Metadata) -> Result:
     if self.dtype != vec.dtype:
         names = _type_name(vec.dtype), _type_name(self.dtype), _type_name(vec.dtype)
         raise Mismatch("addmv input tensors must have the same dtype, but got {}, {}, and {}".format(*names))
-    return None
+    return self.like(self.shape[:1]) if self.shape[1:] == vec.shape else None
 
 
 _TYPE_NAMES = {
