@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flopsight.formulas.registry import formula
     from flopsight.record import Profile
     from flopsight.saving import load
-    from flopsight.tracing.inputs import spec
+    from flopsight.tracing.inputs import plain, spec
     from flopsight.tracing.tracer import Profiler, profile
 
 _HOME = {
@@ -24,11 +24,12 @@ _HOME = {
     "TensorSpec": "cost",
     "formula": "formulas.registry",
     "load": "saving",
+    "plain": "tracing.inputs",
     "profile": "tracing.tracer",
     "spec": "tracing.inputs",
 }
 
-__all__ = ["Convention", "Cost", "Profile", "Profiler", "TensorSpec", "formula", "load", "profile", "spec"]
+__all__ = ["Convention", "Cost", "Profile", "Profiler", "TensorSpec", "formula", "load", "plain", "profile", "spec"]
 
 
 def __getattr__(name: str) -> Any:

@@ -107,6 +107,7 @@ CASES = {
         for w in (None, tensor(*n))
     ],
     "mm": [(tensor(2, 3), tensor(3, 4)), (tensor(3, 2, order=(1, 0)), tensor(2, 4)), (tensor(0, 3), tensor(3, 4))],
+    "mv": [(tensor(2, 3), tensor(3))],
     "bmm": [(tensor(2, 3, 4), tensor(2, 4, 5)), (tensor(2, 3, 4, order=(1, 0, 2)), tensor(2, 4, 5))],
     "addmm": [(bias, tensor(2, 3), tensor(3, 4)) for bias in (tensor(4), tensor(2, 4), tensor())],
     "mean": [(tensor(2, 3, 4), d, k) for d in ([0], [-1, 1], [0, 1, 2]) for k in (True, False)] + [(tensor(2, 3),)],

@@ -40,7 +40,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]SIZES[:DTYPE]",
         help="a tensor to call the model with, as 1,3,224,224 or ids=1,128:int64; once for each",
     )
-    parser.add_argument("--kwargs", default="{}", metavar="JSON", help="further arguments of forward, by name")
+    parser.add_argument(
+        "--kwargs", default="{}", metavar="JSON", help="further arguments of forward, by name, as they are"
+    )
     parser.add_argument("--backward", action="store_true", help="count the backward pass too")
     parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
     parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
@@ -108,7 +110,7 @@ def _arguments(
     workload: Workload, given: list[Input], keywords: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What to call the model with: what the user gave, over what the source knows."""
-    from flopsight.tracing.inputs import spec
+    from flopsight.tracing.inputs import plain, spec
 
     names = [item.name for item in given if item.name]
     for twice in names:
@@ -117,6 +119,7 @@ def _arguments(
             raise InputError(f"The argument {twice!r} is given twice, {where}; give it once.")
     positional = tuple(spec(item.sizes, dtype=item.dtype) for item in given if not item.name)
     named = {item.name: spec(item.sizes, dtype=item.dtype) for item in given if item.name}
+    keywords = {name: plain(value) if isinstance(value, list) else value for name, value in keywords.items()}
     if positional:
         return positional, {**named, **keywords}
     if workload.args is None and not named and not keywords:

@@ -14,7 +14,7 @@ from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing import higher_order
 from flopsight.tracing.decompositions import decompositions
-from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
+from flopsight.tracing.fake import Fake, fakes_of, has_values, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, hashable, numel_of
@@ -29,6 +29,8 @@ from flopsight.tracing.values import BY_VALUES
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
+_DEVICE = torch.ops.prim.device.default
+"""What autograd asks of PyTorch's own fake tensors; no operator of the dispatcher's."""
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
@@ -108,6 +110,8 @@ class Dispatcher(TorchDispatchMode):
             if type(call) is Call and call.foldable and not bits & FAKE:
                 self.ledger.book(call.operation)
                 return self._fold(info_of(func), args, kwargs or {})
+        if func is _DEVICE:
+            return args[0].device
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
 
     def _dispatch(
@@ -166,7 +170,7 @@ class Dispatcher(TorchDispatchMode):
         """An operator on nothing fake: run it if it is a view or small, and leaves the user's tensors alone."""
         tensors = flat((args, tuple(kwargs.values())))
         if info.depends_on_values(args, kwargs) or any(t.layout is not torch.strided for t in tensors):
-            if any(t.is_meta for t in tensors):
+            if not all(map(has_values, tensors)):
                 raise needs_values(info.packet.partition("::")[2])
             with torch._C._DisableTorchDispatch():
                 return self._run(info, args, kwargs)

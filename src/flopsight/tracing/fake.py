@@ -14,7 +14,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
 from flopsight.cost import TensorSpec, product
-from flopsight.errors import NeedsValuesError
+from flopsight.errors import InputError, NeedsValuesError
 from flopsight.tracing.place import current_place
 
 CPU = torch.device("cpu")
@@ -101,12 +101,22 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
         if found is None:
             found = tensor.metadata = metadata(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
         return found
+    if tensor.is_nested:
+        raise InputError(
+            "A nested tensor is among what the model computes with, and flopsight does not follow those; give it "
+            "padded (torch.nested.to_padded_tensor), or profile each of its sequences and add the counts."
+        )
     shape = tuple(tensor.shape)
     if tensor.layout is torch.strided:
         return metadata(shape, tensor.stride(), tensor.dtype, tensor.device)
     sparse = Metadata(shape, contiguous(shape), tensor.dtype, CPU if tensor.is_meta else tensor.device)
     sparse.spec = TensorSpec(shape, dtype_name(tensor.dtype), _stored(tensor))
     return sparse
+
+
+def has_values(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has values: it is neither a fake one, ours or PyTorch's, nor on the meta device."""
+    return not isinstance(tensor, FakeTensor) and not tensor.is_meta
 
 
 def storage_key(tensor: torch.Tensor) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from flopsight.errors import InputError, near
+from flopsight.tracing.signature import Signature
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,22 @@ def spec(*sizes: Any, dtype: str | torch.dtype | None = None) -> Spec:
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
     return Spec(_sizes(sizes), _dtype(dtype))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A value that the model gets as it is."""
+
+    value: Any
+
+
+def plain(value: Any) -> Plain:
+    """A value for the model as it is, where it could be taken for a tensor's shape.
+
+    `kwargs={"size": flopsight.plain((16, 16))}` gives two integers. It is not needed where the annotation or default of
+    the parameter says so, as in `size: tuple[int, int]`.
+    """
+    return Plain(value)
 
 
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -67,58 +84,100 @@ def _sizes(sizes: tuple[Any, ...] | list[Any]) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _read(value: Any) -> Any:
-    """Shapes become `Spec`s, inside dicts, lists and tuples too; everything else stays."""
+def _read(value: Any, seen: dict[int, Any]) -> Any:
+    """Shapes become `Spec`s, inside dicts, lists and tuples too; everything else stays.
+
+    seen: what lists and dicts have become, by `id`, so that one given twice stays one. Tuples are left out: Python
+    makes one object of equal tuples that are written down apart.
+    """
     if _is_shape(value):
         return Spec(_sizes(value))
-    if isinstance(value, Mapping) and type(value) is dict:
-        return {key: _read(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_read, value))
-    return value
+    if id(value) in seen:
+        return seen[id(value)]
+    if type(value) is dict:
+        seen[id(value)] = read = {key: _read(item, seen) for key, item in value.items()}
+        return read
+    if type(value) is list:
+        seen[id(value)] = items = [_read(item, seen) for item in value]
+        return items
+    return tuple(_read(item, seen) for item in value) if type(value) is tuple else value
 
 
-def arguments(inputs: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(
+    inputs: Any, kwargs: Mapping[str, Any] | None, signature: Signature
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments with a `Spec` for each tensor given by its shape. Raises: InputError."""
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise InputError(f"kwargs is {kwargs!r}; give a dict of keyword arguments by name.")
-    named = {str(name): _read(value) for name, value in (kwargs or {}).items()}
+    seen: dict[int, Any] = {}
+
+    def read(key: int | str, value: Any) -> Any:
+        taken = type(value) in (tuple, list) and signature.is_plain(key, value)
+        return value if taken else _read(value, seen)
+
+    named = {str(name): read(str(name), value) for name, value in (kwargs or {}).items()}
     if inputs is None:
         return (), named
     if isinstance(inputs, Mapping):
         twice = sorted(set(inputs) & set(named))
         if twice:
             raise InputError(f"The argument {twice[0]!r} is given twice, in inputs and in kwargs; give it once.")
-        return (), {**{str(name): _read(value) for name, value in inputs.items()}, **named}
+        return (), {**{str(name): read(str(name), value) for name, value in inputs.items()}, **named}
     if type(inputs) in (list, tuple) and not _is_shape(inputs):
-        return tuple(map(_read, inputs)), named
-    return (_read(inputs),), named
+        return tuple(read(at, value) for at, value in enumerate(inputs)), named
+    return (read(0, inputs),), named
 
 
 def fill(value: Any, make: Callable[[Any], Any]) -> Any:
     """Replace every `Spec` and tensor in nested dicts, lists and tuples by what `make` returns for it."""
+    return _fill(value, make, {})
+
+
+def fill_once(value: Any, make: Callable[[Any], Any]) -> Any:
+    """`fill`, where an object that is given several times (a tensor, a `Spec`, a list, a dict) stays one object."""
+    seen: dict[int, Any] = {}
+
+    def once(item: Any) -> Any:
+        if id(item) not in seen:
+            seen[id(item)] = make(item)
+        return seen[id(item)]
+
+    return _fill(value, once, seen)
+
+
+def _fill(value: Any, make: Callable[[Any], Any], seen: dict[int, Any]) -> Any:
     if isinstance(value, (Spec, torch.Tensor)):
         return make(value)
-    if isinstance(value, Mapping):
-        filled = {key: fill(item, make) for key, item in value.items()}
-        if type(value) is dict:
-            return filled
+    if isinstance(value, Plain):
+        return value.value
+    if isinstance(value, tuple):
+        items = (_fill(item, make, seen) for item in value)
+        if type(value) is tuple:
+            return tuple(items)
+        return value._make(items) if hasattr(value, "_make") else value
+    if type(value) is list:
+        if id(value) not in seen:
+            seen[id(value)] = [_fill(item, make, seen) for item in value]
+        return seen[id(value)]
+    if not isinstance(value, Mapping):
+        return value
+    if id(value) not in seen:
+        filled = {key: _fill(item, make, seen) for key, item in value.items()}
         try:
-            return type(value)(filled)  # type: ignore[call-arg]
+            seen[id(value)] = filled if type(value) is dict else type(value)(filled)  # type: ignore[call-arg]
         except TypeError:
-            return value
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(fill(item, make) for item in value))
-    if type(value) in (list, tuple):
-        return type(value)(fill(item, make) for item in value)
-    return value
+            seen[id(value)] = value
+    return seen[id(value)]
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """The tensors in nested dicts, lists and tuples."""
-    found: list[torch.Tensor] = []
-    fill(value, lambda item: found.append(item) if isinstance(item, torch.Tensor) else None)
-    return found
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    named = isinstance(value, tuple) and hasattr(value, "_fields")
+    return [t for item in value for t in tensors_in(item)] if named or type(value) in (list, tuple) else []
 
 
 def describe(value: Any) -> Any:

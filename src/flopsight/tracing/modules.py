@@ -13,7 +13,7 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 from torch.overrides import TorchFunctionMode
 
 from flopsight.record import ModuleNode, ParameterRecord
-from flopsight.tracing.fake import Fake, Metadata, make, metadata_of, storage_key
+from flopsight.tracing.fake import Fake, Metadata, has_values, make, metadata_of, storage_key
 from flopsight.tracing.inputs import fill
 from flopsight.tracing.state import ModuleState
 
@@ -125,7 +125,7 @@ class Modules:
                 held = self.held.get(id(tensor))
                 if held is None:
                     meta = metadata_of(tensor)
-                    valueless = tensor.is_meta or (not buffer and meta.numel > 1)
+                    valueless = not has_values(tensor) or (not buffer and meta.numel > 1)
                     held = self.held[id(tensor)] = Held(tensor, meta, valueless, path, len(self.held))
                 records.append(ParameterRecord(name, held.metadata.spec, tensor.requires_grad, buffer, held.identity))
         return tuple(records)
@@ -137,12 +137,16 @@ class Modules:
             self._storages = {storage_key(held.tensor): held for held in reversed(self.held.values())}
         base = self._storages.get(storage_key(tensor))
         if base is None:
-            return Held(tensor, metadata_of(tensor), tensor.is_meta)
+            return Held(tensor, metadata_of(tensor), not has_values(tensor))
         return Held(tensor, metadata_of(tensor), base.valueless, base.path)
 
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
         return [held.tensor for held in self.held.values() if isinstance(held.tensor, nn.Parameter)]
+
+    def all(self) -> list[nn.Module]:
+        """Every module met so far."""
+        return [known.module for known in self._known.values()]
 
     def known(self, module: nn.Module, around: str) -> Known:
         """What is known of a module; one that belongs to no model met so far gets its class's name below `around`."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
-from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
-from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
-from flopsight.tracing.memo import FOLDED_ELEMENTS
+from flopsight.tracing.fake import Fake, make, metadata_of
+from flopsight.tracing.given import given_tensors
+from flopsight.tracing.hints import hinted
+from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.signature import Signature
 
 Model = nn.Module | Callable[..., Any]
 
@@ -36,7 +40,8 @@ def profile(
 
     model: a module, or any callable that runs PyTorch code.
     inputs: a tensor, a shape (`(1, 3, 224, 224)`), a `flopsight.spec`, a dict of those (keyword arguments), or a list
-        or tuple of those (positional arguments); other values are passed on as they are. None for a model without any.
+        or tuple of those (positional arguments); other values are passed on as they are, and a tuple of integers that
+        is no shape as `flopsight.plain((16, 16))`. None for a model without any.
     kwargs: keyword arguments, given in the same ways.
     backward: count the backward pass too, from all outputs (from `loss` alone if the output has one).
     execute: run on real tensors, for models whose control flow depends on values; the count is the same.
@@ -45,17 +50,31 @@ def profile(
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
     run, module = _unwrapped(model)
-    request = _Request(run, module, *arguments(inputs, kwargs), backward=backward, execute=execute)
-    with _no_collection():
+    request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
+    with _no_collection(), unset_fake_temporarily():
         try:
-            record = _trace(request, below_autograd=run is module and not backward and not execute)
-        except (ModelError, NeedsAutograd):
-            if run is not module or backward or execute:
-                raise
-            record = _trace(request, below_autograd=False)
+            record = _traced(request)
+        except ModelError as error:
+            raise hinted(error, (request.args, request.kwargs), partial(_runs_on, request)) from error.__cause__
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
+
+
+def _traced(request: _Request) -> Profile:
+    """The profile of a request; without autograd if that will do."""
+    without = request.run is request.module and not request.backward and not request.execute
+    try:
+        return _trace(request, below_autograd=without)
+    except (ModelError, NeedsAutograd):
+        if not without:
+            raise
+        return _trace(request, below_autograd=False)
+
+
+def _runs_on(request: _Request, args: Any, kwargs: Any) -> None:
+    """Run the forward of a request on other arguments. Raises: FlopsightError."""
+    _traced(replace(request, args=args, kwargs=kwargs, backward=False, execute=False))
 
 
 @contextmanager
@@ -105,12 +124,14 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
             "model once on a real input, then profile it."
         )
     dispatcher = Dispatcher(scopes, execute=request.execute, protect=True, below_autograd=below_autograd)
-    make_tensor = _maker(scopes.modules.parameters(), execute=request.execute)
-    args, kwargs = fill(request.args, make_tensor), fill(request.kwargs, make_tensor)
+    signature = Signature(request.run)
+    given = given_tensors(request.args, request.kwargs, scopes.modules, signature, execute=request.execute)
+    args, kwargs = given.args, given.kwargs
     if request.execute:
         held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
     about = request.about(args, kwargs)
+    dispatcher.ledger.notes += given.assumptions
     _run(request, args, kwargs, scopes, dispatcher)
     return _record(request.name, scopes, dispatcher, about)
 
@@ -126,35 +147,6 @@ def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
         raise InputError(f"The model is the class {model.__name__}; give an instance of it, {model.__name__}(...).")
     owner = getattr(model, "__self__", None)
     return model, owner if isinstance(owner, nn.Module) else None
-
-
-def _maker(parameters: list[nn.Parameter], *, execute: bool) -> Callable[[Any], Any]:
-    """What makes a tensor for each input: fake, or real if the run is; as the model's parameters are."""
-    first = next((p for p in parameters if p.is_floating_point()), None)
-    default = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
-    device = next((p.device for p in parameters if not p.is_meta), CPU)
-    if execute and any(p.is_meta for p in parameters):
-        raise InputError(
-            "The model's parameters are on the meta device and have no values; execute=True needs real ones."
-        )
-
-    def fake(given: Any) -> Any:
-        if isinstance(given, Spec):
-            return make(metadata(given.shape, contiguous(given.shape), given.dtype or default, device))
-        constant = not given.is_floating_point() and not given.is_complex() and given.numel() <= FOLDED_ELEMENTS
-        if given.layout is not torch.strided or (constant and not given.is_meta):
-            return given
-        return make(metadata_of(given), requires_grad=given.requires_grad)
-
-    def real(given: Any) -> Any:
-        if not isinstance(given, Spec):
-            return given
-        dtype = given.dtype or default
-        if dtype.is_floating_point and dtype.itemsize > 1:
-            return torch.rand(given.shape, generator=torch.Generator().manual_seed(0)).to(device, dtype)
-        return torch.zeros(given.shape, dtype=dtype, device=device)
-
-    return real if execute else fake
 
 
 def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:

@@ -1,4 +1,4 @@
-"""Operators on fake tensors whose results depend on the values of a constant: masks, lengths."""
+"""Operators on fake tensors whose results depend on the values of a constant (masks, lengths), or hardly on any."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Fake, make, metadata_of, needs_values
+from flopsight.tracing.fake import has_values, make, metadata_of, needs_values
 
 
 def _has_values(tensor: Any) -> bool:
-    return isinstance(tensor, torch.Tensor) and type(tensor) is not Fake and not tensor.is_meta
+    return isinstance(tensor, torch.Tensor) and has_values(tensor)
 
 
 def _local_scalar_dense(self: torch.Tensor) -> Any:
@@ -57,10 +57,45 @@ def _masked_select(self: torch.Tensor, mask: torch.Tensor) -> Any:
     return make(meta.like((chosen,)))
 
 
+def _ctc_loss(
+    log_probs: torch.Tensor, targets: torch.Tensor, input_lengths: Any, target_lengths: Any, *_: Any, **__: Any
+) -> Any:
+    """The loss of each sequence, and a table of a row for each step and a column for each label and the gaps around."""
+    if log_probs.ndim != 3 or (isinstance(target_lengths, torch.Tensor) and not _has_values(target_lengths)):
+        return None
+    lengths = target_lengths.tolist() if isinstance(target_lengths, torch.Tensor) else target_lengths
+    meta = metadata_of(log_probs)
+    steps, batch, _classes = meta.shape
+    return make(meta.like((batch,))), make(meta.like((batch, steps, 2 * max(lengths, default=0) + 1)))
+
+
+def _linalg_lstsq(self: torch.Tensor, b: torch.Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
+    """Solution, residuals, rank and singular values; the rank, which residuals depend on, is taken to be full."""
+    meta, right = metadata_of(self), metadata_of(b)
+    *batch, rows, columns = meta.shape
+    vector = right.ndim == 1 or right.shape == meta.shape[:-1]
+    if not vector and right.shape[-2] != rows:
+        return None
+    driver = driver or ("gelsy" if meta.device.type == "cpu" else "gels")
+    both = torch.broadcast_shapes(tuple(batch), right.shape[: -1 if vector else -2])
+    last = () if vector else right.shape[-1:]
+    real = torch.empty((), dtype=meta.dtype, device="meta").abs().dtype
+    tells_rank, has_values = driver != "gels", driver in ("gelsd", "gelss")
+    residuals = (*both, *(last or (1,))) if rows > columns and driver != "gelsy" else (0,)
+    return (
+        make(meta.like((*both, columns, *last))),
+        make(meta.like(residuals, dtype=real)),
+        make(meta.like(tuple(batch) if tells_rank else (0,), dtype=torch.int64)),
+        make(meta.like((*batch, min(rows, columns)) if has_values else (0,), dtype=real)),
+    )
+
+
 BY_VALUES: dict[str, Callable[..., Any]] = {
+    "aten::_ctc_loss": _ctc_loss,
     "aten::_local_scalar_dense": _local_scalar_dense,
     "aten::_pack_padded_sequence": _pack_padded_sequence,
     "aten::index": _index,
+    "aten::linalg_lstsq": _linalg_lstsq,
     "aten::masked_select": _masked_select,
 }
 """By operator: a function of its arguments that gives the results, or None where it takes no constants."""

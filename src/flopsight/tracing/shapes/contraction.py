@@ -42,7 +42,31 @@ def _mm(self: Metadata, mat2: Metadata) -> Result:
     (m, k), (k2, n) = self.shape, mat2.shape
     if k != k2:
         raise Mismatch(f"mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{n})")
-    return self.like((m, n)) if self.dtype == mat2.dtype else None
+    if self.dtype != mat2.dtype:
+        raise Mismatch(
+            f"mat1 and mat2 must have the same dtype, but got {_type_name(self.dtype)} and {_type_name(mat2.dtype)}"
+        )
+    return self.like((m, n))
+
+
+@rule("aten::mv")
+def _mv(self: Metadata, vec: Metadata) -> Result:
+    if self.dtype != vec.dtype:
+        names = _type_name(vec.dtype), _type_name(self.dtype), _type_name(vec.dtype)
+        raise Mismatch("addmv input tensors must have the same dtype, but got {}, {}, and {}".format(*names))
+    return self.like(self.shape[:1]) if self.shape[1:] == vec.shape else None
+
+
+_TYPE_NAMES = {
+    torch.float16: "Half", torch.bfloat16: "BFloat16", torch.float32: "Float", torch.float64: "Double",
+    torch.bool: "Bool", torch.uint8: "Byte", torch.int8: "Char", torch.int16: "Short", torch.int32: "Int",
+    torch.int64: "Long", torch.complex64: "ComplexFloat", torch.complex128: "ComplexDouble",
+}  # fmt: skip
+
+
+def _type_name(dtype: torch.dtype) -> str:
+    """A dtype as PyTorch's kernels call it."""
+    return _TYPE_NAMES.get(dtype) or str(dtype).removeprefix("torch.")
 
 
 @rule("aten::bmm")

@@ -1,0 +1,91 @@
+"""Tensors for the inputs of a run: fake ones, or real ones where the run is real, one for each object given."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from flopsight.errors import InputError
+from flopsight.tracing.assumed import Assumed
+from flopsight.tracing.fake import CPU, contiguous, has_values, make, metadata, metadata_of
+from flopsight.tracing.inputs import Spec, fill_once, tensors_in
+from flopsight.tracing.memo import FOLDED_ELEMENTS
+from flopsight.tracing.modules import Modules
+from flopsight.tracing.signature import Signature
+
+
+class Given(NamedTuple):
+    """What to call the model with, and what was assumed of the values of inputs given by shape, in sentences."""
+
+    args: Any
+    kwargs: Any
+    assumptions: list[str]
+
+
+def given_tensors(
+    args: tuple[Any, ...], kwargs: dict[str, Any], modules: Modules, signature: Signature, *, execute: bool
+) -> Given:
+    """Arguments with a tensor for each `Spec` and tensor, of the dtype and on the device of the model's parameters.
+
+    Raises: InputError where a real run is asked for and there are no values.
+    """
+    for tensor in tensors_in((args, kwargs)):
+        if tensor.is_nested:
+            metadata_of(tensor)  # raises
+    if execute:
+        _refuse_valueless(modules, (args, kwargs))
+    assumed = Assumed(modules, args, kwargs, signature)
+    maker = _Maker(modules, assumed)
+    filled = fill_once((args, kwargs), maker.real if execute else maker.fake)
+    return Given(filled[0], filled[1], assumed.sentences)
+
+
+def _refuse_valueless(modules: Modules, given: Any) -> None:
+    for what, tensors in (("The model's parameters", modules.parameters()), ("The inputs", tensors_in(given))):
+        empty = next((tensor for tensor in tensors if not has_values(tensor)), None)
+        if empty is not None:
+            where = "on the meta device" if empty.is_meta else "fake tensors of PyTorch's FakeTensorMode"
+            raise InputError(f"{what} are {where} and have no values; execute=True needs real ones.")
+
+
+class _Maker:
+    """Makes a tensor for each input: of the dtype and on the device of the model's parameters."""
+
+    def __init__(self, modules: Modules, assumed: Assumed) -> None:
+        parameters = modules.parameters()
+        first = next((p for p in parameters if p.is_floating_point()), None)
+        self.dtype = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
+        self.device = next((p.device for p in parameters if not p.is_meta), CPU)
+        self.held = modules.held
+        self.assumed = assumed
+        elsewhere = self.device.type != "cpu" and not any(p.device == self.device and has_values(p) for p in parameters)
+        self.only_fake = elsewhere  # PyTorch's fake tensors may be on a device that this machine does not have
+
+    def fake(self, given: Any) -> Any:
+        """A tensor without values, but for integers, as they may decide what runs."""
+        if isinstance(given, Spec):
+            values = None if self.only_fake else self.assumed.values(given, self.device)
+            if values is not None:
+                return values
+            return make(metadata(given.shape, contiguous(given.shape), given.dtype or self.dtype, self.device))
+        if given.layout is not torch.strided or id(given) in self.held:
+            return given
+        small_integers = not given.is_floating_point() and not given.is_complex() and given.numel() <= FOLDED_ELEMENTS
+        if small_integers and has_values(given):
+            return given
+        return make(metadata_of(given), requires_grad=given.requires_grad)
+
+    def real(self, given: Any) -> Any:
+        """The tensor given, or one of numbers between 0 and 1, of zeros if nothing tells which integers to take."""
+        if not isinstance(given, Spec):
+            return given
+        values = self.assumed.values(given, self.device)
+        if values is not None:
+            return values
+        dtype = given.dtype or self.dtype
+        if dtype.is_floating_point and dtype.itemsize > 1:
+            return torch.rand(given.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(
+                self.device, dtype
+            )
+        return torch.zeros(given.shape, dtype=dtype, device=self.device)
