@@ -50,6 +50,11 @@ class Ledger:
             scope = self.scopes.place(phase, self.owner)
             self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
 
+    def book_here(self, records: list[Operation]) -> None:
+        """Book calls in the current module, whatever they use."""
+        self.owner = None
+        self.book_all(records)
+
     def book_module(self, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """Book one call of a module whose class has a formula."""
         self.owner = None

@@ -16,9 +16,11 @@ from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOper
 from flopsight.record import Operation, Profile
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
+from flopsight.tracing.finish import finished
 from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
 from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.threads import gathered
 
 Model = nn.Module | Callable[..., Any]
 
@@ -164,7 +166,7 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
         stack.enter_context(dispatcher.active())
         try:
             with torch.enable_grad() if request.backward else nullcontext():
-                output = request.run(*args, **kwargs)
+                output = finished(request.run(*args, **kwargs))
                 if request.backward:
                     _backward(output, scopes, (args, kwargs))
         except FlopsightError:
@@ -227,8 +229,9 @@ def _unknown_sentence(record: Profile) -> str:
 
 def _record(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, Any]) -> Profile:
     index: dict[Operation, int] = {}
-    calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in dispatcher.ledger.calls]
-    return Profile(name, list(index), scopes.scopes, calls, scopes.modules.nodes, about=about)
+    where, made = gathered(dispatcher)
+    calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in made]
+    return Profile(name, list(index), where, calls, scopes.modules.nodes, about=about)
 
 
 class Profiler:
