@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import higher_order
+from flopsight.tracing import control_flow, higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
@@ -79,19 +79,22 @@ class Dispatcher(TorchDispatchMode):
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(torch._C._AutoDispatchBelowAutograd())
             stack.enter_context(higher_order.uncompiled_attention())
+            stack.enter_context(control_flow.uncompiled())
             stack.enter_context(followed(self))
             stack.enter_context(self)
             yield
 
     def beside(self, scopes: Scopes) -> Follower:
         """A dispatcher for work of the same run in another thread."""
-        return Follower(
+        beside = Follower(
             scopes,
             execute=self.execute,
             protect=self.tensors.protect,
             below_autograd=self.below_autograd,
             tensors=self.tensors,
         )
+        beside.ledger.notes = self.ledger.notes
+        return beside
 
     # --- dispatch ----------------------------------------------------------------------------------------------
 

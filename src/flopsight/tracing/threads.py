@@ -18,6 +18,7 @@ import torch
 from flopsight.errors import FlopsightError
 from flopsight.record import Operation, Scope
 from flopsight.tracing.place import activate, active
+from flopsight.tracing.replacement import Replacement
 from flopsight.tracing.scopes import Scopes
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _UNFINISHED = Operation("threading::unfinished", "other", {}, {}, (), None, "non
 
 _PATIENCE_S = 1.0
 """How long a thread that has given its result may take to end."""
+
+_submitting = threading.local()
 
 
 class Work:
@@ -100,35 +103,6 @@ def _following(dispatcher: Dispatcher) -> Iterator[None]:
         yield
 
 
-class _Shield:
-    """The replacements of `Thread.start` and `ThreadPoolExecutor.submit`, in place while any run is active."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.runs = 0
-        self.start = threading.Thread.start
-        self.submit = ThreadPoolExecutor.submit
-        self.submitting = threading.local()
-
-    def install(self) -> None:
-        with self.lock:
-            self.runs += 1
-            if self.runs == 1:
-                self.start, self.submit = threading.Thread.start, ThreadPoolExecutor.submit
-                threading.Thread.start = _start  # type: ignore[method-assign]
-                ThreadPoolExecutor.submit = _submit  # type: ignore[assignment,method-assign]
-
-    def remove(self) -> None:
-        with self.lock:
-            self.runs -= 1
-            if self.runs == 0:
-                threading.Thread.start = self.start  # type: ignore[method-assign]
-                ThreadPoolExecutor.submit = self.submit  # type: ignore[method-assign]
-
-
-_shield = _Shield()
-
-
 def _handed_out() -> Work | None:
     """The work that this thread is about to hand out, if it is part of a run."""
     scopes: Scopes | None = active()
@@ -140,7 +114,7 @@ def _handed_out() -> Work | None:
 
 
 def _start(self: threading.Thread) -> None:
-    work = None if getattr(_shield.submitting, "now", False) else _handed_out()
+    work = None if getattr(_submitting, "now", False) else _handed_out()
     if work is not None:
         work.thread = self
         body = self.run
@@ -150,24 +124,28 @@ def _start(self: threading.Thread) -> None:
             work.run_thread(body)
 
         self.run = run  # type: ignore[method-assign]
-    _shield.start(self)
+    _START.original(self)
 
 
 def _submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     work = _handed_out()
     if work is None:
-        return _shield.submit(self, fn, *args, **kwargs)
-    _shield.submitting.now = True  # the worker that this may start outlives the task, and is not to be followed
+        return _SUBMIT.original(self, fn, *args, **kwargs)
+    _submitting.now = True  # the worker that this may start outlives the task, and is not to be followed
     try:
-        future = _shield.submit(self, work.run, fn, *args, **kwargs)
+        future = _SUBMIT.original(self, work.run, fn, *args, **kwargs)
     finally:
-        _shield.submitting.now = False
+        _submitting.now = False
 
     def cancelled(ended: Any) -> None:
         work.done = work.done or ended.cancelled()
 
     future.add_done_callback(cancelled)
     return future
+
+
+_START = Replacement(threading.Thread, "start", _start)
+_SUBMIT = Replacement(ThreadPoolExecutor, "submit", _submit)
 
 
 @contextmanager
@@ -178,11 +156,10 @@ def followed(dispatcher: Dispatcher) -> Iterator[None]:
     """
     scopes = dispatcher.scopes
     scopes.dispatcher = dispatcher
-    _shield.install()
     try:
-        yield
+        with _START.active(), _SUBMIT.active():
+            yield
     finally:
-        _shield.remove()
         works = list(_all_works(scopes))
         scopes.dispatcher = None
         for work in works:

@@ -231,7 +231,8 @@ def _record(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, 
     index: dict[Operation, int] = {}
     where, made = gathered(dispatcher)
     calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in made]
-    return Profile(name, list(index), where, calls, scopes.modules.nodes, about=about)
+    notes = list(dispatcher.ledger.notes)
+    return Profile(name, list(index), where, calls, scopes.modules.nodes, notes=notes, about=about)
 
 
 class Profiler:
