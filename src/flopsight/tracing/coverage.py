@@ -21,6 +21,7 @@ from torch._ops import OpOverload
 from flopsight.errors import FormulaError
 from flopsight.formulas.equation import work
 from flopsight.formulas.registry import Formula, load_formulas
+from flopsight.tracing.higher_order import FOLLOWED
 
 STATUSES = {
     "counted": "has a formula",
@@ -35,18 +36,15 @@ NAMESPACES = ("aten", "prims", "torchvision", "quantized", "_c10d_functional", "
 
 _RANK = {"composite": 0, "zero": 1, "counted": 2, "decomposed": 3, "unknown": 4}
 
-_OPAQUE = [
-    "aoti_call_delegate",
-    "call_torchbind",
-    "executorch_call_delegate",
-    "inductor_compiled_code",
-    "inline_asm_elementwise",
-    "invoke_leaf_function",
-    "run_const_graph",
-    "triton_kernel_wrapper_functional",
-    "triton_kernel_wrapper_mutation",
-]
-"""Higher-order operators that run code which PyTorch does not dispatch."""
+_WRAPPERS = {
+    "dynamo_bypassing_wrapper",
+    "register_hook",
+    "tag_activation_checkpoint",
+    "wrap",
+    "wrap_with_autocast",
+    "wrap_with_set_grad_enabled",
+}
+"""Higher-order operators that PyTorch never dispatches, as they only call a function; held to a run by the tests."""
 
 
 class Packet(NamedTuple):
@@ -130,12 +128,10 @@ def _higher_order() -> Iterator[Packet]:
         full_name = f"higher_order::{name}"
         if formulas.find(full_name) is not None:
             found = "counted"
-        elif name in _OPAQUE:
-            found = "unknown"
-        elif torch._C.DispatchKey.CompositeExplicitAutograd in operator.py_kernels:
+        elif name in FOLLOWED:
             found = "decomposed"
         else:
-            found = "unknown" if operator.py_kernels else "composite"
+            found = "composite" if name in _WRAPPERS else "unknown"
         yield Packet(full_name, found, core=False)
 
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import higher_order
+from flopsight.tracing import control_flow, higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, has_values, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
@@ -25,6 +25,7 @@ from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.targets import has_formula
 from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors, flat
+from flopsight.tracing.threads import followed
 from flopsight.tracing.values import BY_VALUES
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
@@ -51,17 +52,25 @@ class Dispatcher(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         return False  # else the first dispatch imports torch._dynamo, which takes a second
 
-    def __init__(self, scopes: Scopes, *, execute: bool, protect: bool, below_autograd: bool = False) -> None:
+    def __init__(
+        self,
+        scopes: Scopes,
+        *,
+        execute: bool,
+        protect: bool,
+        below_autograd: bool = False,
+        tensors: UserTensors | None = None,
+    ) -> None:
         super().__init__()
         self.scopes = scopes
         self.execute = execute
         self.below_autograd = below_autograd
         self.ledger = ledger = Ledger(scopes)
-        scopes.book = ledger.book
+        scopes.book, scopes.book_here = ledger.book, ledger.book_here
         if REGISTRY.targets:
             REGISTRY.around = run_target
             scopes.has_formula, scopes.book_module = has_formula, ledger.book_module
-        self.tensors = UserTensors(protect=protect)
+        self.tensors = UserTensors(protect=protect) if tensors is None else tensors
         self._memo = MEMO.current()
         self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
 
@@ -73,8 +82,22 @@ class Dispatcher(TorchDispatchMode):
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(torch._C._AutoDispatchBelowAutograd())
             stack.enter_context(higher_order.uncompiled_attention())
+            stack.enter_context(control_flow.uncompiled())
+            stack.enter_context(followed(self))
             stack.enter_context(self)
             yield
+
+    def beside(self, scopes: Scopes) -> Follower:
+        """A dispatcher for work of the same run in another thread."""
+        beside = Follower(
+            scopes,
+            execute=self.execute,
+            protect=self.tensors.protect,
+            below_autograd=self.below_autograd,
+            tensors=self.tensors,
+        )
+        beside.ledger.notes = self.ledger.notes
+        return beside
 
     # --- dispatch ----------------------------------------------------------------------------------------------
 
@@ -234,6 +257,17 @@ class Dispatcher(TorchDispatchMode):
             for alias, result in zip(info.returned, results, strict=False)
         ]
         return outs[0] if len(info.returned) == 1 else tuple(outs) if outs else None
+
+
+class Follower(Dispatcher):
+    """The dispatcher of another thread of a run. ended: the run has, so that what the thread still does is its own."""
+
+    ended = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.ended:
+            return func(*args, **(kwargs or {}))
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 def decomposed(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost | None:

@@ -158,8 +158,8 @@ class Fake(FakeTensor):
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> NoReturn:
         raise NeedsValuesError(
-            f"{func} was called on a stand-in tensor after the profile that made it had ended; "
-            "a tensor that leaves flopsight.profile has no values."
+            f"{func} was called on a stand-in tensor after the profile that made it had ended, or in a thread that had "
+            "begun before it; a tensor that leaves flopsight.profile has no values (execute=True gives it some)."
         )
 
     @property

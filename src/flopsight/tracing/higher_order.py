@@ -21,6 +21,11 @@ from flopsight.tracing.operators import flat_results
 if TYPE_CHECKING:
     from flopsight.tracing.dispatch import Dispatcher
 
+FOLLOWED = {
+    "associative_scan", "cond", "hints_wrapper", "invoke_subgraph", "map_impl", "out_dtype", "print", "scan",
+    "strict_mode", "while_loop", "while_loop_stack_output", "with_effects",
+}  # fmt: skip
+"""Operators known to do their work through the dispatcher, each held to a run by the tests."""
 
 _NO_COMPILE = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 
@@ -48,12 +53,35 @@ def dispatch(dispatcher: Dispatcher, func: HigherOrderOperator, args: Any, kwarg
         return _booked(dispatcher, f"higher_order::{func.name()}", formula.rule, formula.family, named)
     kernel = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
     if kernel is None:
-        raise InputError(
-            f"flopsight cannot follow the operator {func.name()} in a run without computing; "
-            "pass execute=True, or give it a formula with flopsight.formula."
-        )
-    with dispatcher:
-        return kernel(*args, **kwargs)
+        raise _cannot_follow(func)
+    if func.name() in FOLLOWED:
+        with dispatcher:
+            return kernel(*args, **kwargs)
+    return _opaque(dispatcher, func, kernel, args, kwargs)
+
+
+def _opaque(dispatcher: Dispatcher, func: HigherOrderOperator, kernel: Any, args: Any, kwargs: Any) -> Any:
+    """Run an operator that may do its work past the dispatcher: where nothing of it is seen, its cost is unknown."""
+    with dispatcher.ledger.apart() as seen:
+        try:
+            with dispatcher:
+                out = kernel(*args, **kwargs)
+        except AssertionError as error:  # it refuses to run under a mode
+            if not dispatcher.execute:
+                raise _cannot_follow(func) from error
+            out = kernel(*args, **kwargs)
+    dispatcher.ledger.put(seen)
+    if not seen:
+        name = f"higher_order::{func.name()}"
+        dispatcher.ledger.book_here([Operation(name, "other", {}, {}, (), None, "none", "none")])
+    return out
+
+
+def _cannot_follow(func: HigherOrderOperator) -> InputError:
+    return InputError(
+        f"flopsight cannot follow the operator {func.name()} in a run without computing; "
+        "pass execute=True, or give it a formula with flopsight.formula."
+    )
 
 
 def _booked(dispatcher: Dispatcher, name: str, rule: Any, family: str, named: dict[str, Any]) -> Any:

@@ -19,13 +19,14 @@ class Ledger:
     """Books calls where the scopes say they belong.
 
     calls: the record, the scope's index, the phase's index. owner: the path of the module that holds a parameter which
-    the operator being booked uses, None if no module does.
+    the operator being booked uses, None if no module does. notes: assumptions made on the way.
     """
 
     def __init__(self, scopes: Scopes) -> None:
         self.scopes = scopes
         self.calls: list[tuple[Operation, int, int]] = []
         self.owner: str | None = None
+        self.notes: list[str] = []
         self._together: list[Operation] | None = None
         self._unknown: dict[Operation, Operation] = {}
 
@@ -50,6 +51,11 @@ class Ledger:
             scope = self.scopes.place(phase, self.owner)
             self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
 
+    def book_here(self, records: list[Operation]) -> None:
+        """Book calls in the current module, whatever they use."""
+        self.owner = None
+        self.book_all(records)
+
     def book_module(self, module: torch.nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """Book one call of a module whose class has a formula."""
         self.owner = None
@@ -66,6 +72,28 @@ class Ledger:
         finally:
             self._together, self.owner = outer, owner
         self.book_all(records)
+
+    @contextmanager
+    def apart(self) -> Iterator[list[tuple[Operation, int, int]]]:
+        """What is booked inside is not booked after all, unless it is `put`."""
+        calls, together = self.calls, self._together
+        self.calls, self._together = [], None
+        try:
+            yield self.calls
+        finally:
+            self.calls, self._together = calls, together
+
+    def put(self, calls: list[tuple[Operation, int, int]]) -> None:
+        """Book what was booked apart."""
+        if self._together is None:
+            self.calls += calls
+        else:
+            self._together += [record for record, _, _ in calls]
+
+    def assume(self, note: str) -> None:
+        """Note an assumption, once."""
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _named(self, record: Operation) -> Operation:
         """An unknown operator with the line of its first call in this run."""

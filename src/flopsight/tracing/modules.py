@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -12,9 +13,10 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.overrides import TorchFunctionMode
 
-from flopsight.record import ModuleNode, ParameterRecord
+from flopsight.record import ModuleNode, Operation, ParameterRecord
 from flopsight.tracing.fake import Fake, Metadata, has_values, make, metadata_of, storage_key
 from flopsight.tracing.inputs import fill
+from flopsight.tracing.script import unseen
 from flopsight.tracing.state import ModuleState
 
 
@@ -33,11 +35,15 @@ class Held(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A module met: its record, and what has to be done about its functions while it runs, if anything."""
+    """A module met: its record, and what has to be done about its functions while it runs, if anything.
+
+    unseen: what it runs past the dispatcher.
+    """
 
     node: ModuleNode
     functions: Callable[[], TorchFunctionMode] | None
     module: nn.Module
+    unseen: list[Operation]
 
 
 class _NoFastPath(TorchFunctionMode):
@@ -83,6 +89,7 @@ class Modules:
         self.uninitialized: list[str] = []
         self.state = ModuleState() if restore else None
         self._known: dict[int, Known] = {}
+        self._lock = Lock()  # threads of the run share these
         self._storages: dict[int | None, Held] = {}
         self._storages_of = 0
         self._fakes: dict[int, torch.Tensor] = {}
@@ -97,7 +104,7 @@ class Modules:
             holds = child._parameters or child._buffers
             node = ModuleNode(name, type(child).__name__, self._parameters(child, name) if holds else ())
             self.nodes[name] = node
-            self._known[id(child)] = Known(node, self._functions(child), child)
+            self._known[id(child)] = Known(node, self._functions(child), child, unseen(child))
             if self.state is not None:
                 self.state.keep(child)
             if child._modules:
@@ -153,6 +160,12 @@ class Modules:
         known = self._known.get(id(module))
         if known is not None:
             return known
+        with self._lock:
+            return self._met(module, around)
+
+    def _met(self, module: nn.Module, around: str) -> Known:
+        if id(module) in self._known:
+            return self._known[id(module)]
         base = f"{around}.{type(module).__name__}" if around else type(module).__name__
         names = (base if n == 1 else f"{base}#{n}" for n in range(1, len(self.nodes) + 2))
         self.adopt(module, next(name for name in names if name not in self.nodes))

@@ -28,25 +28,38 @@ class Scopes:
     belongs where the forward operator did that made the autograd node: nodes are numbered in the order they are made.
 
     here: the path of the current module. failed: that of the module in which the last exception was raised.
-    book, book_module: what books a call that is no operator's, and one of a module for which `has_formula` holds; a
-    dispatcher sets them.
+    book, book_module: what books a call that is no operator's, and one of a module for which `has_formula` holds.
+    book_here: what books calls in the current module. A dispatcher sets them.
+    around: the run that these are part of, in another of its threads. dispatcher: that of the run while it is active.
+    works: what the run hands to other threads.
     """
 
-    def __init__(self, *, restore: bool) -> None:
-        self.modules = Modules(restore=restore)
+    def __init__(self, *, restore: bool, around: Scopes | None = None, here: str = "") -> None:
+        self.modules: Modules = Modules(restore=restore) if around is None else around.modules
+        self.around = around
+        self.dispatcher: Any = None
+        self.works: list[Any] = []
         self.scopes: list[Scope] = []
         self.current = 0
-        self.here = ""
+        self.here = here
         self.optimizing = 0
         self.failed: str | None = None
         self._error: BaseException | None = None
         self.book: Callable[[Operation], None] = lambda record: None
         self.book_module: Callable[[nn.Module, Any, Any, Any], None] = lambda module, args, kwargs, output: None
+        self.book_here: Callable[[list[Operation]], None] = lambda records: None
         self.has_formula: Callable[[nn.Module], bool] | None = None
         self._muted = 0
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
         self._inside: list[tuple[int, str, TorchFunctionMode | None, ModuleNode]] = []
+
+    def is_part_of(self, run: Scopes) -> bool:
+        """Whether these follow a thread of `run`, whose hooks tell of this thread's modules too."""
+        around = self.around
+        while around is not None and around is not run:
+            around = around.around
+        return around is not None
 
     def root(self, kind: str, module: nn.Module | None) -> None:
         """Begin with the model itself, or with a root for code that is no module."""
@@ -57,9 +70,12 @@ class Scopes:
             self.modules.adopt(module, "")
 
     def _enter(self, module: nn.Module, args: Any) -> None:
-        if active() is not self:
+        run = active()
+        if run is not self:
+            if run is not None and run.is_part_of(self):
+                run._enter(module, args)
             return
-        node, functions, _ = self.modules.known(module, self.here)
+        node, functions, _, unseen = self.modules.known(module, self.here)
         mode = None
         if functions is not None:
             mode = functions()
@@ -72,10 +88,15 @@ class Scopes:
             self.current = len(self.scopes) - 1
             self.here = node.path
         node.calls += 1
+        if unseen:
+            self.book_here(unseen)
 
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
         kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
-        if active() is not self or not self._inside:
+        run = active()
+        if run is not self or not self._inside:
+            if run is not None and run is not self and run.is_part_of(self):
+                run._leave(module, args, *rest)
             return
         current, here, mode, node = self._inside.pop()
         error = sys.exc_info()[1] if output is None else None

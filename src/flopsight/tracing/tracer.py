@@ -18,11 +18,13 @@ from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOper
 from flopsight.record import Operation, Profile
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
 from flopsight.tracing.fake import Fake, make, metadata_of
+from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
 from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
+from flopsight.tracing.threads import gathered
 
 Model = nn.Module | Callable[..., Any]
 
@@ -156,7 +158,7 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
         stack.enter_context(dispatcher.active())
         try:
             with torch.enable_grad() if request.backward else nullcontext():
-                output = request.run(*args, **kwargs)
+                output = finished(request.run(*args, **kwargs))
                 if request.backward:
                     _backward(output, scopes, (args, kwargs))
         except FlopsightError:
@@ -219,8 +221,10 @@ def _unknown_sentence(record: Profile) -> str:
 
 def _record(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, Any]) -> Profile:
     index: dict[Operation, int] = {}
-    calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in dispatcher.ledger.calls]
-    return Profile(name, list(index), scopes.scopes, calls, scopes.modules.nodes, about=about)
+    where, made = gathered(dispatcher)
+    calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in made]
+    notes = list(dispatcher.ledger.notes)
+    return Profile(name, list(index), where, calls, scopes.modules.nodes, notes=notes, about=about)
 
 
 class Profiler:
