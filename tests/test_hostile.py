@@ -262,6 +262,14 @@ def test_arguments_reach_no_terminal_raw(capsys, arguments) -> None:
     assert refused(capsys, *arguments).strip("\n").isprintable()
 
 
+def test_lines_of_code_reach_no_terminal_raw(capsys, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text('from thop import profile\nprofile("\x1b[2J")  # \u202e\n')
+    code, out, _ = run(capsys, "migrate", str(tmp_path / "net.py"))
+    assert code == 0
+    assert "thop" in out
+    assert all(line.isprintable() for line in out.split("\n"))
+
+
 @pytest.mark.parametrize(("size", "sentence"), [
     ("1,99999999999999999999,3", "larger than a tensor can be"),
     ("1," * 5000 + "1", "larger than a tensor can be"),

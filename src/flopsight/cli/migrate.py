@@ -6,6 +6,7 @@ import argparse
 
 from flopsight.cli import Command
 from flopsight.migrate import migrate
+from flopsight.units import printable
 
 
 class Migrate(Command):
@@ -21,5 +22,6 @@ class Migrate(Command):
 
     def run(self, options: argparse.Namespace) -> int:
         """Print the list."""
-        print(migrate(options.path, write=options.write))
+        found = str(migrate(options.path, write=options.write))
+        print("\n".join(map(printable, found.split("\n"))))
         return 0
