@@ -15,6 +15,7 @@ from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing import higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
+from flopsight.tracing.grad_mode import NeedsAutograd, below_autograd, decides, follow, refuse_unknown
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, hashable, numel_of
@@ -29,10 +30,6 @@ from flopsight.tracing.values import BY_VALUES
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-
-
-class NeedsAutograd(BaseException):
-    """Code that runs without autograd turned gradients on. No `Exception`: the user's code is not to catch it."""
 
 
 class Dispatcher(TorchDispatchMode):
@@ -53,6 +50,8 @@ class Dispatcher(TorchDispatchMode):
         self.scopes = scopes
         self.execute = execute
         self.below_autograd = below_autograd
+        self._ungraded = False
+        self._decided = False
         self.ledger = ledger = Ledger(scopes)
         scopes.book = ledger.book
         if REGISTRY.targets:
@@ -67,8 +66,8 @@ class Dispatcher(TorchDispatchMode):
         """The mode, and below autograd if so made."""
         with ExitStack() as stack:
             if self.below_autograd:
-                stack.enter_context(torch.no_grad())
-                stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+                stack.enter_context(below_autograd(self.scopes))
+                self._ungraded = not torch.is_grad_enabled()
             stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(self)
             yield
@@ -78,7 +77,7 @@ class Dispatcher(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if isinstance(func, HigherOrderOperator):
             return higher_order.dispatch(self, func, args, kwargs or {})
-        if self.below_autograd and torch.is_grad_enabled():
+        if self._ungraded and torch.is_grad_enabled():
             raise NeedsAutograd
         self.ledger.owner = None
         key: list[Any] = [func]
@@ -128,9 +127,13 @@ class Dispatcher(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """An operator that PyTorch writes with others: those are booked, and remembered where values cannot matter."""
+        decisive, outer = decides(info.packet, args, kwargs), self._decided
+        self._decided = decisive is not None
+        refuse_unknown(decisive)
         with self.ledger.together() as records, self:
             out = info.func._op_dk(_COMPOSITE, *args, **kwargs)  # not `decompose`: it prefers other code in Python
-        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute
+        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not self._decided
+        self._decided |= outer
         if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:
             argument = next((at for at, value in enumerate(args) if value is out), None)
             self._memo[key] = Composite(records, metadata_of(out), argument)
@@ -185,7 +188,7 @@ class Dispatcher(TorchDispatchMode):
             named = {name: metadata_in(value) for name, value in kwargs.items()}
             call = self._remember(info, key, tuple(map(metadata_in, args)), named, metadata_in(out))
         self.ledger.book(call.operation)
-        return out
+        return follow(out, args)
 
     def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""
@@ -204,7 +207,7 @@ class Dispatcher(TorchDispatchMode):
         with torch._C._DisableTorchDispatch():
             out = info.func(*args, **kwargs)
         self.tensors.note_made(out)
-        return out
+        return follow(out, args)
 
     def _pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""

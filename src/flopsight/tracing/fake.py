@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from flopsight.cost import TensorSpec, product
 from flopsight.errors import NeedsValuesError
+from flopsight.tracing.grad_mode import AsksAutograd
 from flopsight.tracing.place import current_place
 
 CPU = torch.device("cpu")
@@ -124,7 +125,7 @@ def _stored(tensor: torch.Tensor) -> int | None:
         return None
 
 
-class Fake(FakeTensor):
+class Fake(AsksAutograd, FakeTensor):
     """A tensor with metadata and no storage. Only flopsight's dispatch mode can operate on it."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]

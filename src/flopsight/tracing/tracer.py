@@ -8,19 +8,23 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
-from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
+from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
+from flopsight.tracing.grad_mode import NeedsAutograd
 from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
 from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.scopes import Scopes
 
 Model = nn.Module | Callable[..., Any]
+_TRACKED: WeakSet[nn.Module] = WeakSet()
+"""Modules that turned out to ask for gradients: they are run with autograd at once."""
 
 
 def profile(
@@ -46,13 +50,16 @@ def profile(
     """
     run, module = _unwrapped(model)
     request = _Request(run, module, *arguments(inputs, kwargs), backward=backward, execute=execute)
+    below_autograd = run is module and not backward and not execute and module not in _TRACKED
     with _no_collection():
         try:
-            record = _trace(request, below_autograd=run is module and not backward and not execute)
-        except (ModelError, NeedsAutograd):
-            if run is not module or backward or execute:
+            record = _trace(request, below_autograd=below_autograd)
+        except (ModelError, NeedsAutograd) as reason:
+            if not below_autograd:
                 raise
             record = _trace(request, below_autograd=False)
+            if module is not None and isinstance(reason, NeedsAutograd):
+                _TRACKED.add(module)
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
@@ -94,7 +101,7 @@ class _Request:
 def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     """Run the request under a dispatcher.
 
-    below_autograd: without autograd, which takes half the time, for a forward of a module. Code that turns gradients on
+    below_autograd: without autograd, which takes half the time, for a forward of a module. Code that asks for gradients
     (NeedsAutograd), or fails for want of them (ModelError), has to be run again with it.
     """
     scopes = Scopes(restore=True)
