@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import higher_order
+from flopsight.tracing import autocast, higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.grad_mode import NeedsAutograd, below_autograd, decides, follow, refuse_unknown
@@ -52,6 +52,7 @@ class Dispatcher(TorchDispatchMode):
         self.below_autograd = below_autograd
         self._ungraded = False
         self._decided = False
+        self._casts = autocast.Casts()
         self.ledger = ledger = Ledger(scopes)
         scopes.book = ledger.book
         if REGISTRY.targets:
@@ -89,7 +90,7 @@ class Dispatcher(TorchDispatchMode):
             call = self._memo.get(tuple(key))
             if call is not None:
                 if type(call) is Composite:
-                    if not bits & CONSTANT:
+                    if not bits & CONSTANT and not (call.casts and autocast.is_on()):
                         self.ledger.book_all(call.records)
                         return make(call.result) if call.argument is None else args[call.argument]
                 elif call.single is not None:
@@ -130,13 +131,16 @@ class Dispatcher(TorchDispatchMode):
         decisive, outer = decides(info.packet, args, kwargs), self._decided
         self._decided = decisive is not None
         refuse_unknown(decisive)
-        with self.ledger.together() as records, self:
+        casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
+        with self.ledger.together() as records, self, casting:
             out = info.func._op_dk(_COMPOSITE, *args, **kwargs)  # not `decompose`: it prefers other code in Python
         only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not self._decided
         self._decided |= outer
         if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:
-            argument = next((at for at, value in enumerate(args) if value is out), None)
-            self._memo[key] = Composite(records, metadata_of(out), argument)
+            casts = autocast.casts_inside(info.func.name())
+            if not (casts and autocast.is_on()):
+                argument = next((at for at, value in enumerate(args) if value is out), None)
+                self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         return out
 
     def _call(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:

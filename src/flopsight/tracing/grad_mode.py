@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch._functorch import eager_transforms
 
+from flopsight.tracing.autocast import is_on
 from flopsight.tracing.place import active
 
 _TRANSFORMS = ("grad_increment_nesting", "jvp_increment_nesting")
@@ -119,7 +120,7 @@ def follow(out: Any, args: tuple[Any, ...]) -> Any:
 
     Not under autocast, which would keep what looks like a parameter.
     """
-    if not getattr(active(), "untracked", False) or not torch.is_grad_enabled() or torch._C._is_any_autocast_enabled():
+    if not getattr(active(), "untracked", False) or not torch.is_grad_enabled() or is_on():
         return out
     differentiable = isinstance(out, torch.Tensor) and (out.is_floating_point() or out.is_complex())
     if differentiable and any(isinstance(arg, torch.Tensor) and arg.requires_grad for arg in args):

@@ -15,6 +15,7 @@ from torch import nn
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
+from flopsight.tracing.autocast import cleared_store
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
 from flopsight.tracing.grad_mode import NeedsAutograd
@@ -167,6 +168,7 @@ def _maker(parameters: list[nn.Parameter], *, execute: bool) -> Callable[[Any], 
 def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:
     with ExitStack() as stack:
         stack.callback(dispatcher.tensors.restore)
+        stack.enter_context(cleared_store())
         stack.enter_context(scopes.watching())
         stack.enter_context(dispatcher.active())
         try:
