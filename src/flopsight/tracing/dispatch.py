@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import autocast, higher_order
+from flopsight.tracing import autocast, composites, higher_order
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.grad_mode import NeedsAutograd, below_autograd, decides, follow, refuse_unknown
@@ -29,7 +29,6 @@ from flopsight.tracing.values import BY_VALUES
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
-_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
 class Dispatcher(TorchDispatchMode):
@@ -69,6 +68,8 @@ class Dispatcher(TorchDispatchMode):
             if self.below_autograd:
                 stack.enter_context(below_autograd(self.scopes))
                 self._ungraded = not torch.is_grad_enabled()
+            else:
+                stack.enter_context(composites.as_without_a_mode())
             stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(self)
             yield
@@ -133,7 +134,7 @@ class Dispatcher(TorchDispatchMode):
         refuse_unknown(decisive)
         casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
         with self.ledger.together() as records, self, casting:
-            out = info.func._op_dk(_COMPOSITE, *args, **kwargs)  # not `decompose`: it prefers other code in Python
+            out = composites.take_apart(info.func, args, kwargs)
         only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not self._decided
         self._decided |= outer
         if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:

@@ -131,12 +131,15 @@ def follow(out: Any, args: tuple[Any, ...]) -> Any:
 def decides(packet: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """The tensor whose `requires_grad` decides which operators a composite operator is made of; None if none does.
 
-    Attention takes its plain path if the mask requires a gradient. A product with a matrix is folded into one of two
-    matrices if the matrix does, or if no copy is needed for it.
+    Singular values and eigenvalues come with their vectors if the matrix does. Attention takes its plain path if the
+    mask requires a gradient. A product with a matrix is folded into one of two matrices if the matrix does, or if no
+    copy is needed for it.
     """
     if packet == "aten::scaled_dot_product_attention":
         mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
         return mask if mask is not None and mask.is_floating_point() else None
+    if packet in ("aten::linalg_svdvals", "aten::linalg_eigvalsh"):
+        return args[0]
     if packet != "aten::matmul":
         return None
     first, second = args
