@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch._ops import OpOverload
 
+from flopsight.cost import ZERO, Cost
 from flopsight.tracing import without_dynamo
+from flopsight.tracing.fake import fakes_of
+from flopsight.tracing.operators import OperatorInfo
+from flopsight.tracing.scopes import Scopes
+
+if TYPE_CHECKING:
+    from flopsight.tracing.dispatch import Dispatcher
 
 
-def decompositions(func: OpOverload) -> list[Callable[..., Any]]:
+def _decompositions(func: OpOverload) -> list[Callable[..., Any]]:
     """Functions that do what an operator does with other operators; none if PyTorch has none."""
     import torch._decomp.decompositions
     from torch._decomp import decomposition_table
@@ -25,3 +33,25 @@ def decompositions(func: OpOverload) -> list[Callable[..., Any]]:
             lambda *args, **kwargs: func._op_dk(torch._C.DispatchKey.CompositeExplicitAutograd, *args, **kwargs)
         )
     return found
+
+
+def decomposed(
+    dispatcher: type[Dispatcher], info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Cost | None:
+    """The cost of an operator as the sum over the operators PyTorch itself writes it with; None if that is unknown.
+
+    Those are seen by a `dispatcher` of their own.
+    """
+    for parts in _decompositions(info.func):
+        scopes = Scopes(restore=False)
+        scopes.root("decomposition", None)
+        inner = dispatcher(scopes, execute=False, protect=True)
+        try:
+            with torch.no_grad(), inner:
+                parts(*fakes_of(list(args)), **{name: fakes_of(value) for name, value in kwargs.items()})
+        except Exception:  # one that fails is one PyTorch does not have
+            continue
+        costs = [record.cost for record, _, _ in inner.ledger.calls]
+        if costs and all(cost is not None for cost in costs):
+            return sum((cost for cost in costs if cost is not None), ZERO)
+    return None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import control_flow, higher_order
-from flopsight.tracing.decompositions import decompositions
+from flopsight.tracing import autocast, composites, control_flow, higher_order
+from flopsight.tracing.decompositions import decomposed
 from flopsight.tracing.fake import Fake, fakes_of, has_values, make, metadata_in, metadata_of, needs_values
+from flopsight.tracing.grad_mode import NeedsAutograd, below_autograd, decides, follow, refuse_unknown
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, hashable, numel_of
@@ -32,11 +32,6 @@ _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
 _DEVICE = torch.ops.prim.device.default
 """What autograd asks of PyTorch's own fake tensors; no operator of the dispatcher's."""
-_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-
-
-class NeedsAutograd(BaseException):
-    """Code that runs without autograd turned gradients on. No `Exception`: the user's code is not to catch it."""
 
 
 class Dispatcher(TorchDispatchMode):
@@ -65,6 +60,9 @@ class Dispatcher(TorchDispatchMode):
         self.scopes = scopes
         self.execute = execute
         self.below_autograd = below_autograd
+        self._ungraded = False
+        self._decided = False
+        self._casts = autocast.Casts()
         self.ledger = ledger = Ledger(scopes)
         scopes.book, scopes.book_here = ledger.book, ledger.book_here
         if REGISTRY.targets:
@@ -79,12 +77,20 @@ class Dispatcher(TorchDispatchMode):
         """The mode, and below autograd if so made."""
         with ExitStack() as stack:
             if self.below_autograd:
-                stack.enter_context(torch.no_grad())
-                stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+                stack.enter_context(self.without_autograd())
+            else:
+                stack.enter_context(composites.as_without_a_mode())
             stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(control_flow.uncompiled())
             stack.enter_context(followed(self))
             stack.enter_context(self)
+            yield
+
+    @contextmanager
+    def without_autograd(self) -> Iterator[None]:
+        """Puts the thread below autograd, in the grad mode that it is in."""
+        self._ungraded = not torch.is_grad_enabled()
+        with below_autograd(self.scopes):
             yield
 
     def beside(self, scopes: Scopes) -> Follower:
@@ -104,7 +110,7 @@ class Dispatcher(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if isinstance(func, HigherOrderOperator):
             return higher_order.dispatch(self, func, args, kwargs or {})
-        if self.below_autograd and torch.is_grad_enabled():
+        if self._ungraded and torch.is_grad_enabled():
             raise NeedsAutograd
         self.ledger.owner = None
         key: list[Any] = [func]
@@ -116,7 +122,7 @@ class Dispatcher(TorchDispatchMode):
             call = self._memo.get(tuple(key))
             if call is not None:
                 if type(call) is Composite:
-                    if not bits & CONSTANT:
+                    if not bits & CONSTANT and not (call.casts and autocast.is_on()):
                         self.ledger.book_all(call.records)
                         return make(call.result) if call.argument is None else args[call.argument]
                 elif call.single is not None:
@@ -156,12 +162,19 @@ class Dispatcher(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """An operator that PyTorch writes with others: those are booked, and remembered where values cannot matter."""
-        with self.ledger.together() as records, self:
-            out = info.func._op_dk(_COMPOSITE, *args, **kwargs)  # not `decompose`: it prefers other code in Python
-        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute
+        decisive, outer = decides(info.packet, args, kwargs), self._decided
+        self._decided = decisive is not None
+        refuse_unknown(decisive)
+        casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
+        with self.ledger.together() as records, self, casting:
+            out = composites.take_apart(info.func, args, kwargs)
+        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not self._decided
+        self._decided |= outer
         if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:
-            argument = next((at for at, value in enumerate(args) if value is out), None)
-            self._memo[key] = Composite(records, metadata_of(out), argument)
+            casts = autocast.casts_inside(info.func.name())
+            if not (casts and autocast.is_on()):
+                argument = next((at for at, value in enumerate(args) if value is out), None)
+                self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         return out
 
     def _call(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -176,7 +189,7 @@ class Dispatcher(TorchDispatchMode):
     def _remember(
         self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
     ) -> Call:
-        record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs))
+        record = operation(info, args, kwargs, results, lambda: decomposed(Dispatcher, info, args, kwargs))
         touched = numel_of(args) + numel_of(tuple(kwargs.values())) + numel_of(results)
         call = Call(info, record, results, small=touched <= FOLDED_ELEMENTS)
         self._memo[key] = call
@@ -213,7 +226,7 @@ class Dispatcher(TorchDispatchMode):
             named = {name: metadata_in(value) for name, value in kwargs.items()}
             call = self._remember(info, key, tuple(map(metadata_in, args)), named, metadata_in(out))
         self.ledger.book(call.operation)
-        return out
+        return follow(out, args)
 
     def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""
@@ -232,7 +245,7 @@ class Dispatcher(TorchDispatchMode):
         with torch._C._DisableTorchDispatch():
             out = info.func(*args, **kwargs)
         self.tensors.note_made(out)
-        return out
+        return follow(out, args)
 
     def _pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""
@@ -268,20 +281,3 @@ class Follower(Dispatcher):
         if self.ended:
             return func(*args, **(kwargs or {}))
         return super().__torch_dispatch__(func, types, args, kwargs)
-
-
-def decomposed(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost | None:
-    """The cost of an operator as the sum over the operators PyTorch itself writes it with; None if that is unknown."""
-    for parts in decompositions(info.func):
-        scopes = Scopes(restore=False)
-        scopes.root("decomposition", None)
-        inner = Dispatcher(scopes, execute=False, protect=True)
-        try:
-            with torch.no_grad(), inner:
-                parts(*fakes_of(list(args)), **{name: fakes_of(value) for name, value in kwargs.items()})
-        except Exception:  # one that fails is one PyTorch does not have
-            continue
-        costs = [record.cost for record, _, _ in inner.ledger.calls]
-        if costs and all(cost is not None for cost in costs):
-            return sum((cost for cost in costs if cost is not None), ZERO)
-    return None

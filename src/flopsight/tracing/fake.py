@@ -15,7 +15,8 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from flopsight.cost import TensorSpec, product
 from flopsight.errors import InputError, NeedsValuesError
-from flopsight.tracing.place import current_place
+from flopsight.tracing.grad_mode import AsksAutograd
+from flopsight.tracing.place import called_by, current_place
 
 CPU = torch.device("cpu")
 
@@ -134,11 +135,12 @@ def _stored(tensor: torch.Tensor) -> int | None:
         return None
 
 
-class Fake(FakeTensor):
+class Fake(AsksAutograd, FakeTensor):
     """A tensor with metadata and no storage. Only flopsight's dispatch mode can operate on it."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
     device = torch.Tensor.device
+    fake_device = torch.Tensor.device
     metadata: Metadata | None = None
 
     # what PyTorch reads of a FakeTensor made by its own mode
@@ -175,7 +177,15 @@ class Fake(FakeTensor):
 
     @property
     def fake_mode(self) -> Any:  # type: ignore[override]
-        """PyTorch's own fake-tensor mode, for code that wants to make more tensors like this one."""
+        """PyTorch's own fake-tensor mode, for code that wants to make more tensors like this one.
+
+        Raises: InputError where that is a trace into a graph (`make_fx`, `torch.func.linearize`).
+        """
+        if called_by("torch/fx/experimental/proxy_tensor.py"):
+            raise InputError(
+                f"{current_place()} traces its operators into a graph (make_fx, or torch.func.linearize, which uses "
+                "it), and a run without computing cannot be traced so; pass execute=True to run it with real tensors."
+            )
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         mode = FakeTensorMode(allow_non_fake_inputs=True)

@@ -40,11 +40,13 @@ class Composite:
     """What is remembered of a call that PyTorch writes with other operators: their records, and its result.
 
     argument: the position of the argument that is handed back, if one is; else `result` is the result's metadata.
+    casts: whether it holds only without autocast, which would cast inside.
     """
 
-    __slots__ = ("argument", "records", "result")
+    __slots__ = ("argument", "casts", "records", "result")
 
-    def __init__(self, records: list[Operation], result: Metadata, argument: int | None) -> None:
+    def __init__(self, records: list[Operation], result: Metadata, argument: int | None, *, casts: bool) -> None:
+        self.casts = casts
         self.records = records
         self.result = result
         self.argument = argument

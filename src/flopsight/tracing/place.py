@@ -36,9 +36,14 @@ def activate(run: Run | None) -> None:
 
 def in_checkpoint() -> bool:
     """Whether the code that is running was called by `torch.utils.checkpoint`."""
+    return called_by(_CHECKPOINT)
+
+
+def called_by(file: str) -> bool:
+    """Whether a function in a file whose path ends so is running."""
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_filename.endswith(_CHECKPOINT):
+        if frame.f_code.co_filename.endswith(file):
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False

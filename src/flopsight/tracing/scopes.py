@@ -28,6 +28,7 @@ class Scopes:
     belongs where the forward operator did that made the autograd node: nodes are numbered in the order they are made.
 
     here: the path of the current module. failed: that of the module in which the last exception was raised.
+    untracked: gradients are on, but autograd is not.
     book, book_module: what books a call that is no operator's, and one of a module for which `has_formula` holds.
     book_here: what books calls in the current module. A dispatcher sets them.
     around: the run that these are part of, in another of its threads. dispatcher: that of the run while it is active.
@@ -42,6 +43,7 @@ class Scopes:
         self.scopes: list[Scope] = []
         self.current = 0
         self.here = here
+        self.untracked = False
         self.optimizing = 0
         self.failed: str | None = None
         self._error: BaseException | None = None
@@ -146,7 +148,7 @@ class Scopes:
         scope = self.current
         if owner is not None and owner != self.here:
             scope = self._child(owner)
-        if torch.is_grad_enabled():
+        if not self.untracked and torch.is_grad_enabled():
             made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
             if made > self._made:
                 self._by_sequence.update(dict.fromkeys(range(self._made, made), scope))

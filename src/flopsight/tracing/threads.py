@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from flopsight.errors import FlopsightError
 from flopsight.record import Operation, Scope
 from flopsight.tracing.place import activate, active
@@ -81,12 +79,16 @@ class Work:
 
     def run_thread(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """As `run`, for a thread's body: what flopsight raises is kept for the thread that made the profile."""
-        from flopsight.tracing.dispatch import NeedsAutograd
+        from flopsight.tracing.grad_mode import NeedsAutograd
 
         try:
             self.run(call, *args, **kwargs)
         except (FlopsightError, NeedsAutograd) as error:
             self.error = error
+        except Exception:
+            if self.dispatcher is None or not self.dispatcher.scopes.untracked:
+                raise
+            self.error = NeedsAutograd()  # for want of it, perhaps; nobody would see the error of a thread
 
 
 @contextmanager
@@ -97,8 +99,7 @@ def _following(dispatcher: Dispatcher) -> Iterator[None]:
         activate(dispatcher.scopes)
         stack.callback(activate, outer)
         if dispatcher.below_autograd:
-            stack.enter_context(torch.no_grad())
-            stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+            stack.enter_context(dispatcher.without_autograd())
         stack.enter_context(dispatcher)
         yield
 

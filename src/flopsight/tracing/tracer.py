@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -16,10 +17,12 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
-from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
+from flopsight.tracing.autocast import cleared_store
+from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
+from flopsight.tracing.grad_mode import NeedsAutograd
 from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.scopes import Scopes
@@ -27,6 +30,8 @@ from flopsight.tracing.signature import Signature
 from flopsight.tracing.threads import gathered
 
 Model = nn.Module | Callable[..., Any]
+_TRACKED: WeakSet[nn.Module] = WeakSet()
+"""Modules that turned out to ask for gradients: they are run with autograd at once."""
 
 
 def profile(
@@ -66,12 +71,16 @@ def profile(
 def _traced(request: _Request) -> Profile:
     """The profile of a request; without autograd if that will do."""
     without = request.run is request.module and not request.backward and not request.execute
+    without = without and request.module not in _TRACKED
     try:
         return _trace(request, below_autograd=without)
-    except (ModelError, NeedsAutograd):
+    except (ModelError, NeedsAutograd) as reason:
         if not without:
             raise
-        return _trace(request, below_autograd=False)
+        record = _trace(request, below_autograd=False)
+        if request.module is not None and isinstance(reason, NeedsAutograd):
+            _TRACKED.add(request.module)
+        return record
 
 
 def _runs_on(request: _Request, args: Any, kwargs: Any) -> None:
@@ -115,7 +124,7 @@ class _Request:
 def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     """Run the request under a dispatcher.
 
-    below_autograd: without autograd, which takes half the time, for a forward of a module. Code that turns gradients on
+    below_autograd: without autograd, which takes half the time, for a forward of a module. Code that asks for gradients
     (NeedsAutograd), or fails for want of them (ModelError), has to be run again with it.
     """
     scopes = Scopes(restore=True)
@@ -154,6 +163,7 @@ def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
 def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:
     with ExitStack() as stack:
         stack.callback(dispatcher.tensors.restore)
+        stack.enter_context(cleared_store())
         stack.enter_context(scopes.watching())
         stack.enter_context(dispatcher.active())
         try:
