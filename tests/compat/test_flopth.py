@@ -147,7 +147,7 @@ def net_file(tmp_path: Path) -> str:
         (["-m", "Net"], 1),
         (["-m", "Net", "-x", "out=int:5", "name=str:a"], 5),
         (["-n", "6"], 3),
-        (["--class_name", "Net", "--dtype", "float64"], 1),
+        (["--class_name", "Net", "--dtype", "float32"], 1),
     ],
 )
 def test_the_command_line(arguments: list[str], out: int, net_file: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def test_only_literals_by_name_are_arguments(text) -> None:
 
 
 def test_every_source_says_how_it_is_written() -> None:
-    assert [source.prefix for source in sources()] == ["timm", "torchvision", "transformers", ""]
+    assert [source.prefix for source in sources()] == ["timm", "torchvision", "transformers", "", ""]
     assert all(source.form and source.summary for source in sources())
 
 

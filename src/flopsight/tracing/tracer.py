@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import torch
@@ -19,6 +19,7 @@ from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOper
 from flopsight.record import Operation, Profile
 from flopsight.tracing.autocast import cleared_store
 from flopsight.tracing.dispatch import Dispatcher
+from flopsight.tracing.exported import opened
 from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
@@ -29,13 +30,16 @@ from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
 from flopsight.tracing.threads import gathered
 
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
 Model = nn.Module | Callable[..., Any]
 _TRACKED: WeakSet[nn.Module] = WeakSet()
 """Modules that turned out to ask for gradients: they are run with autograd at once."""
 
 
 def profile(
-    model: Model,
+    model: Model | ExportedProgram,
     inputs: Any = None,
     *,
     kwargs: Mapping[str, Any] | None = None,
@@ -45,10 +49,10 @@ def profile(
 ) -> Profile:
     """What it costs to call `model` on `inputs`. Nothing is computed, and the model is left as it was.
 
-    model: a module, or any callable that runs PyTorch code.
+    model: a module, any callable that runs PyTorch code, or a program made by `torch.export`.
     inputs: a tensor, a shape (`(1, 3, 224, 224)`), a `flopsight.spec`, a dict of those (keyword arguments), or a list
         or tuple of those (positional arguments); other values are passed on as they are, and a tuple of integers that
-        is no shape as `flopsight.plain((16, 16))`. None for a model without any.
+        is no shape as `flopsight.plain((16, 16))`. None for a model without any, and for an exported program's own.
     kwargs: keyword arguments, given in the same ways.
     backward: count the backward pass too, from all outputs (from `loss` alone if the output has one).
     execute: run on real tensors, for models whose control flow depends on values; the count is the same.
@@ -56,6 +60,7 @@ def profile(
 
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
+    model, inputs, kwargs = opened(model, inputs, kwargs)
     run, module = _unwrapped(model)
     request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
     with _no_collection(), unset_fake_temporarily():

@@ -1,0 +1,34 @@
+"""`path/to/model.pt2`: a program saved by `torch.export.save`, on the inputs that it was exported with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flopsight.errors import InputError
+from flopsight.sources import Request, Source, Workload
+
+
+def build(request: Request) -> Workload:
+    """The program, and its example inputs where the file holds them."""
+    import torch.export
+
+    path = Path(request.address)
+    if not path.is_file():
+        raise InputError(f"There is no file {path}.")
+    if request.arguments or request.train:
+        raise InputError(f"{path} is a program that is exported already: it takes no arguments and no other mode.")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as a program of torch.export: {_first_line(error)}") from error
+    args, kwargs = program.example_inputs or (None, {})
+    return Workload(program.module(), args, dict(kwargs), request.address)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+SOURCE = Source(
+    "", "path/to/model.pt2", "a program saved by torch.export", build, claims=lambda text: text.endswith(".pt2")
+)
