@@ -377,6 +377,8 @@ def _module(draw: random.Random, values: Values, at: int, other: int, layer: Any
             lambda: nn.TransformerEncoderLayer(width, 1, 8, batch_first=True), lambda: nn.Bilinear(width, width, 2),
         ]  # fmt: skip
     made = layer(draw.choice(choices)())
+    if isinstance(made, nn.GroupNorm):  # channels last, and of no input that needs a gradient, PyTorch itself crashes
+        return lambda values: made(values[at].contiguous())
     if isinstance(made, nn.Bilinear):
         return lambda values: made(values[at], values[at])
     return lambda values: made(values[at])
