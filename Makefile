@@ -9,7 +9,9 @@ RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check mutants golden bench format clean
+FUZZ ?= 10000
+
+.PHONY: help demo test check fuzz mutants golden bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
@@ -17,6 +19,7 @@ help:
 	@echo 'make check   format, lint and types only'
 	@echo 'make mutants break each formula, and see its proof fail (a few minutes)'
 	@echo 'make docs    write the generated pages and tables of docs/ anew'
+	@echo 'make fuzz    run 10,000 random programs (FUZZ=N), and print what differs'
 	@echo 'make golden  write the figures of tests/golden anew, and print what moved'
 	@echo 'make bench   time flopsight beside other tools (about half an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
@@ -51,6 +54,9 @@ check: $(TOOLS)
 
 test: check
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+fuzz: $(TOOLS)
+	$(BIN)/python tests/fuzz/check.py $(FUZZ)
 
 mutants: $(TOOLS)
 	$(BIN)/python tests/mutation.py

@@ -24,7 +24,7 @@ def _embedding(operation: Operation) -> int:
     """N times all elements of the table, as if a look-up were a matrix product."""
     table, indices = given(operation, "weight"), given(operation, "indices")
     assert table is not None and indices is not None, "aten::embedding has a weight and indices"
-    return indices.shape[0] * table.numel
+    return (indices.shape[0] if indices.shape else 1) * table.numel
 
 
 _RULES = {
