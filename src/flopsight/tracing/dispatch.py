@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopsight.cost import ZERO, Cost
 from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing import higher_order
+from flopsight.tracing.compiled import as_original
 from flopsight.tracing.decompositions import decompositions
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
@@ -69,6 +70,7 @@ class Dispatcher(TorchDispatchMode):
             if self.below_autograd:
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(torch._C._AutoDispatchBelowAutograd())
+            stack.enter_context(as_original())
             stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(self)
             yield

@@ -60,6 +60,8 @@ class Scopes:
         if active() is not self:
             return
         node, functions, _ = self.modules.known(module, self.here)
+        if id(module) in self.modules.wrappers:
+            return
         mode = None
         if functions is not None:
             mode = functions()
@@ -75,7 +77,7 @@ class Scopes:
 
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
         kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
-        if active() is not self or not self._inside:
+        if active() is not self or not self._inside or id(module) in self.modules.wrappers:
             return
         current, here, mode, node = self._inside.pop()
         error = sys.exc_info()[1] if output is None else None

@@ -14,6 +14,7 @@ from torch import nn
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
+from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
@@ -117,9 +118,9 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
 
 def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
     """What to run, and the module whose paths are the profile's: a compiled one's original, a method's owner."""
+    model = original(model)
     if isinstance(model, nn.Module):
-        original = getattr(model, "_orig_mod", model)
-        return original, original
+        return model, model
     if not callable(model):
         raise InputError(f"The model is {model!r}; give a torch.nn.Module or a function that runs PyTorch code.")
     if isinstance(model, type):
