@@ -99,6 +99,8 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     (NeedsAutograd), or fails for want of them (ModelError), has to be run again with it.
     """
     scopes = Scopes(restore=True)
+    if scopes.modules.state is not None:
+        scopes.modules.state.wrappers.reduces = request.execute
     scopes.root(request.name, request.module)
     if scopes.modules.uninitialized:
         raise InputError(
