@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import Shard, distribute_tensor
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
@@ -166,3 +168,43 @@ def test_a_real_step_of_ddp_and_its_executed_profile_join_gradients() -> None:
     elements = sum(p.numel() for p in model.parameters())
     assert joined.cost.add == elements
     step(model)
+
+
+def parallel(mesh: DeviceMesh) -> nn.Module:
+    """Each of four processes holds a quarter of the hidden features."""
+    return parallelize_module(network(), mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+
+
+@BEFORE
+@pytest.mark.parametrize("execute", [False, True], ids=["fake", "execute"])
+def test_a_tensor_parallel_model_is_counted_by_the_work_of_one_process(
+    mesh: DeviceMesh, before: str, execute: bool
+) -> None:
+    model = parallel(mesh)
+    ran_before(model, before)
+    forward = 4 * 16 * (16 // 4) + 4 * (16 // 4) * 8
+    for _ in range(2):
+        found = flopsight.profile(model, INPUT, execute=execute)
+        assert found.macs == forward
+        assert found.by_operator()["_c10d_functional::all_reduce"].cost.add == 4 * 8
+        found = flopsight.profile(model, INPUT, backward=True, execute=execute)
+        assert found.total("macs", phase="forward") == forward
+        assert found.total("macs", phase="backward") == forward + 4 * (16 // 4) * 8
+    model.zero_grad()
+    step(model)
+    assert all(type(p.grad.to_local()) is torch.Tensor for p in model.parameters())
+
+
+def test_a_step_of_a_tensor_parallel_model_under_a_profiler(mesh: DeviceMesh) -> None:
+    model = parallel(mesh)
+    with flopsight.Profiler() as profiler:
+        step(model)
+    executed = flopsight.profile(model, INPUT, backward=True)
+    assert profiler.profile.macs == executed.macs
+
+
+@pytest.mark.parametrize("execute", [False, True], ids=["fake", "execute"])
+def test_a_distributed_tensor_as_input(mesh: DeviceMesh, execute: bool) -> None:
+    rows = distribute_tensor(torch.randn(16, 32), mesh, [Shard(0)])
+    found = flopsight.profile(lambda x: x.T @ x, rows, execute=execute)
+    assert found.macs == 32 * (16 // 4) * 32

@@ -15,6 +15,7 @@ from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing import higher_order
 from flopsight.tracing.compiled import as_original
 from flopsight.tracing.decompositions import decompositions
+from flopsight.tracing.distributed import distributed_tensor, is_sharding_rule
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
 from flopsight.tracing.ledger import Ledger
@@ -61,6 +62,7 @@ class Dispatcher(TorchDispatchMode):
             scopes.has_formula, scopes.book_module = has_formula, ledger.book_module
         self.tensors = UserTensors(protect=protect)
         self._memo = MEMO.current()
+        self._distributed = distributed_tensor()
         self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
 
     @contextmanager
@@ -82,6 +84,13 @@ class Dispatcher(TorchDispatchMode):
             return higher_order.dispatch(self, func, args, kwargs or {})
         if self.below_autograd and torch.is_grad_enabled():
             raise NeedsAutograd
+        if self._distributed is not None:
+            if self._distributed in types:
+                if self.below_autograd:
+                    raise NeedsAutograd
+                return NotImplemented  # it calls the operators of this process, which come here in turn
+            if is_sharding_rule():
+                return func(*args, **(kwargs or {}))
         self.ledger.owner = None
         key: list[Any] = [func]
         bits = self._add_to_key(args, key)

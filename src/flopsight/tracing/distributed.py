@@ -15,6 +15,7 @@ from torch import nn
 
 _FSDP = "torch.distributed.fsdp._fully_shard._fsdp_state"
 _DDP = "torch.nn.parallel.distributed"
+_DTENSOR = "torch.distributed.tensor"
 _CONTAINERS = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks")
 """Where FSDP2 registers hooks with its first forward."""
 
@@ -80,6 +81,16 @@ class WrapperState:
                     storage.resize_(size)
             if lost:
                 group._to_sharded()
+
+
+def distributed_tensor() -> type | None:
+    """The class of tensors of which each process holds a part; None if there can be none."""
+    return getattr(sys.modules.get(_DTENSOR), "DTensor", None)
+
+
+def is_sharding_rule() -> bool:
+    """Whether `DTensor` is finding out the shape of a result: it does so on whole tensors, in PyTorch's fake mode."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
 
 
 def _groups(state: Any) -> list[Any]:

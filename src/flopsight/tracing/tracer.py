@@ -16,6 +16,7 @@ from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOper
 from flopsight.record import Operation, Profile
 from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
+from flopsight.tracing.distributed import distributed_tensor
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
 from flopsight.tracing.memo import FOLDED_ELEMENTS
@@ -136,6 +137,7 @@ def _maker(parameters: list[nn.Parameter], *, execute: bool) -> Callable[[Any], 
     first = next((p for p in parameters if p.is_floating_point()), None)
     default = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
     device = next((p.device for p in parameters if not p.is_meta), CPU)
+    distributed = distributed_tensor()
     if execute and any(p.is_meta for p in parameters):
         raise InputError(
             "The model's parameters are on the meta device and have no values; execute=True needs real ones."
@@ -145,7 +147,7 @@ def _maker(parameters: list[nn.Parameter], *, execute: bool) -> Callable[[Any], 
         if isinstance(given, Spec):
             return make(metadata(given.shape, contiguous(given.shape), given.dtype or default, device))
         constant = not given.is_floating_point() and not given.is_complex() and given.numel() <= FOLDED_ELEMENTS
-        if given.layout is not torch.strided or (constant and not given.is_meta):
+        if given.layout is not torch.strided or (constant and not given.is_meta) or type(given) is distributed:
             return given
         return make(metadata_of(given), requires_grad=given.requires_grad)
 
