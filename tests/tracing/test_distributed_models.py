@@ -162,6 +162,19 @@ def test_the_backward_of_ddp_is_counted_and_the_next_steps_are_as_without(option
 
 
 @pytest.mark.usefixtures("_alone")
+def test_ddp_that_waits_for_gradients_of_the_user_says_so_and_still_gets_them() -> None:
+    model, other = wrapped(), wrapped()
+    loss, expected = model(INPUT).sum(), other(INPUT).sum()
+    with pytest.raises(flopsight.errors.InputError, match="run that backward first"):
+        flopsight.profile(model, INPUT, backward=True)
+    for each in (loss, expected):
+        each.backward()
+    for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
+    step(model)
+
+
+@pytest.mark.usefixtures("_alone")
 def test_a_real_step_of_ddp_and_its_executed_profile_join_gradients() -> None:
     model = wrapped()
     joined = flopsight.profile(model, INPUT, backward=True, execute=True).by_operator()["c10d::allreduce_"]

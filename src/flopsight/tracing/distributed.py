@@ -93,6 +93,11 @@ def is_sharding_rule() -> bool:
     return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
 
 
+def awaited_gradients(error: Exception) -> bool:
+    """Whether an error is that of a reducer which was waiting for real gradients, and got those of the run."""
+    return "c10d/comm.cpp" in str(error)
+
+
 def _groups(state: Any) -> list[Any]:
     """The groups of parameters of a sharded module; older versions of PyTorch have one at most."""
     several = getattr(state, "_fsdp_param_groups", None)

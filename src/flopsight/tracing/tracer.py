@@ -16,7 +16,7 @@ from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOper
 from flopsight.record import Operation, Profile
 from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
-from flopsight.tracing.distributed import distributed_tensor
+from flopsight.tracing.distributed import awaited_gradients, distributed_tensor
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
 from flopsight.tracing.memo import FOLDED_ELEMENTS
@@ -175,6 +175,11 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
         except FlopsightError:
             raise
         except Exception as error:
+            if awaited_gradients(error):
+                raise InputError(
+                    "A DistributedDataParallel model has run a forward whose backward has not run yet, and waits for "
+                    "its gradients; run that backward first, or profile the model inside (model.module)."
+                ) from error
             raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
 
 
