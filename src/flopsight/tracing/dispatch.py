@@ -12,7 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing import autocast, composites, control_flow, higher_order
+from flopsight.tracing.compiled import as_original
 from flopsight.tracing.decompositions import decomposed
+from flopsight.tracing.distributed import distributed_tensor, is_sharding_rule
 from flopsight.tracing.fake import Fake, fakes_of, has_values, make, metadata_in, metadata_of, needs_values
 from flopsight.tracing.grad_mode import NeedsAutograd, below_autograd, decides, follow, refuse_unknown
 from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
@@ -70,6 +72,7 @@ class Dispatcher(TorchDispatchMode):
             scopes.has_formula, scopes.book_module = has_formula, ledger.book_module
         self.tensors = UserTensors(protect=protect) if tensors is None else tensors
         self._memo = MEMO.current()
+        self._distributed = distributed_tensor()
         self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
 
     @contextmanager
@@ -80,6 +83,7 @@ class Dispatcher(TorchDispatchMode):
                 stack.enter_context(self.without_autograd())
             else:
                 stack.enter_context(composites.as_without_a_mode())
+            stack.enter_context(as_original())
             stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(control_flow.uncompiled())
             stack.enter_context(followed(self))
@@ -112,6 +116,13 @@ class Dispatcher(TorchDispatchMode):
             return higher_order.dispatch(self, func, args, kwargs or {})
         if self._ungraded and torch.is_grad_enabled():
             raise NeedsAutograd
+        if self._distributed is not None:
+            if self._distributed in types:
+                if self.below_autograd:
+                    raise NeedsAutograd
+                return NotImplemented  # it calls the operators of this process, which come here in turn
+            if is_sharding_rule():
+                return func(*args, **(kwargs or {}))
         self.ledger.owner = None
         key: list[Any] = [func]
         bits = self._add_to_key(args, key)

@@ -8,6 +8,7 @@ import torch
 
 from flopsight.errors import InputError
 from flopsight.tracing.assumed import Assumed
+from flopsight.tracing.distributed import distributed_tensor
 from flopsight.tracing.fake import CPU, contiguous, has_values, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, fill_once, tensors_in
 from flopsight.tracing.memo import FOLDED_ELEMENTS
@@ -58,6 +59,7 @@ class _Maker:
         self.dtype = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
         self.device = next((p.device for p in parameters if not p.is_meta), CPU)
         self.held = modules.held
+        self.distributed = distributed_tensor()
         self.assumed = assumed
         elsewhere = self.device.type != "cpu" and not any(p.device == self.device and has_values(p) for p in parameters)
         self.only_fake = elsewhere  # PyTorch's fake tensors may be on a device that this machine does not have
@@ -69,7 +71,7 @@ class _Maker:
             if values is not None:
                 return values
             return make(metadata(given.shape, contiguous(given.shape), given.dtype or self.dtype, self.device))
-        if given.layout is not torch.strided or id(given) in self.held:
+        if given.layout is not torch.strided or id(given) in self.held or type(given) is self.distributed:
             return given
         small_integers = not given.is_floating_point() and not given.is_complex() and given.numel() <= FOLDED_ELEMENTS
         if small_integers and has_values(given):

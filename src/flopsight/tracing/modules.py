@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 from torch.overrides import TorchFunctionMode
 
 from flopsight.record import ModuleNode, Operation, ParameterRecord
+from flopsight.tracing.compiled import is_wrapper, original
 from flopsight.tracing.fake import Fake, Metadata, has_values, make, metadata_of, storage_key
 from flopsight.tracing.inputs import fill
 from flopsight.tracing.script import unseen
@@ -79,7 +80,8 @@ class Modules:
     """The modules met so far.
 
     nodes: their records by path. held: their parameters and buffers, by `id`. uninitialized: the paths of PyTorch's
-    lazy modules whose parameters have no shape yet.
+    lazy modules whose parameters have no shape yet. wrappers: the `id`s of compiled modules, whose originals are called
+    inside them and have their paths.
     restore: put their attributes and gradients back at the end.
     """
 
@@ -87,6 +89,7 @@ class Modules:
         self.nodes: dict[str, ModuleNode] = {}
         self.held: dict[int, Held] = {}
         self.uninitialized: list[str] = []
+        self.wrappers: set[int] = set()
         self.state = ModuleState() if restore else None
         self._known: dict[int, Known] = {}
         self._lock = Lock()  # threads of the run share these
@@ -101,6 +104,12 @@ class Modules:
             name, child = waiting.pop()
             if id(child) in self._known:
                 continue
+            if is_wrapper(child):
+                inner = original(child)
+                self.adopt(inner, name)
+                self._known[id(child)] = self._known[id(inner)]._replace(module=child)
+                self.wrappers.add(id(child))
+                continue
             holds = child._parameters or child._buffers
             node = ModuleNode(name, type(child).__name__, self._parameters(child, name) if holds else ())
             self.nodes[name] = node
@@ -109,7 +118,7 @@ class Modules:
                 self.state.keep(child)
             if child._modules:
                 prefix = f"{name}." if name else ""
-                below = [(prefix + key, inner) for key, inner in child._modules.items() if inner is not None]
+                below = [(prefix + key, each) for key, each in child._modules.items() if each is not None]
                 waiting.extend(reversed(below))
 
     def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
@@ -166,7 +175,8 @@ class Modules:
     def _met(self, module: nn.Module, around: str) -> Known:
         if id(module) in self._known:
             return self._known[id(module)]
-        base = f"{around}.{type(module).__name__}" if around else type(module).__name__
+        kind = type(original(module)).__name__
+        base = f"{around}.{kind}" if around else kind
         names = (base if n == 1 else f"{base}#{n}" for n in range(1, len(self.nodes) + 2))
         self.adopt(module, next(name for name in names if name not in self.nodes))
         return self._known[id(module)]

@@ -78,6 +78,8 @@ class Scopes:
                 run._enter(module, args)
             return
         node, functions, _, unseen = self.modules.known(module, self.here)
+        if id(module) in self.modules.wrappers:
+            return
         mode = None
         if functions is not None:
             mode = functions()
@@ -96,7 +98,7 @@ class Scopes:
     def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
         kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
         run = active()
-        if run is not self or not self._inside:
+        if run is not self or not self._inside or id(module) in self.modules.wrappers:
             if run is not None and run is not self and run.is_part_of(self):
                 run._leave(module, args, *rest)
             return

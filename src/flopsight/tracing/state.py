@@ -8,16 +8,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from flopsight.tracing.distributed import WrapperState
+
 _CONTAINERS = (dict, list, set)
 
 
 class ModuleState:
-    """Attributes and gradients of modules, to be put back."""
+    """Attributes and gradients of modules, to be put back.
+
+    wrappers: what the wrappers for several processes keep beside them.
+    """
 
     def __init__(self) -> None:
         self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._containers: list[tuple[Any, Any]] = []
         self._gradients: list[tuple[torch.Tensor, torch.Tensor | None]] = []
+        self.wrappers = WrapperState()
 
     def keep(self, module: nn.Module) -> None:
         """Note the attributes of a module, and what its plain dicts, lists and sets hold."""
@@ -29,6 +35,7 @@ class ModuleState:
         for parameter in module._parameters.values():
             if parameter is not None:
                 self._gradients.append((parameter, parameter.grad))
+        self.wrappers.keep(module)
 
     def restore(self) -> None:
         """Put back whatever changed since `keep`."""
@@ -43,6 +50,7 @@ class ModuleState:
         for parameter, gradient in self._gradients:
             if parameter.grad is not gradient:
                 parameter.grad = gradient
+        self.wrappers.restore()
 
 
 def _same(value: Any, before: Any) -> bool:

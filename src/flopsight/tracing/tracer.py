@@ -18,7 +18,9 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
 from flopsight.tracing.autocast import cleared_store
+from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher
+from flopsight.tracing.distributed import awaited_gradients
 from flopsight.tracing.exported import opened
 from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.finish import finished
@@ -133,6 +135,8 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     (NeedsAutograd), or fails for want of them (ModelError), has to be run again with it.
     """
     scopes = Scopes(restore=True)
+    if scopes.modules.state is not None:
+        scopes.modules.state.wrappers.reduces = request.execute
     scopes.root(request.name, request.module)
     if scopes.modules.uninitialized:
         raise InputError(
@@ -154,9 +158,9 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
 
 def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
     """What to run, and the module whose paths are the profile's: a compiled one's original, a method's owner."""
+    model = original(model)
     if isinstance(model, nn.Module):
-        original = getattr(model, "_orig_mod", model)
-        return original, original
+        return model, model
     if not callable(model):
         raise InputError(f"The model is {model!r}; give a torch.nn.Module or a function that runs PyTorch code.")
     if isinstance(model, type):
@@ -179,6 +183,11 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
         except FlopsightError:
             raise
         except Exception as error:
+            if awaited_gradients(error):
+                raise InputError(
+                    "A DistributedDataParallel model has run a forward whose backward has not run yet, and waits for "
+                    "its gradients; run that backward first, or profile the model inside (model.module)."
+                ) from error
             raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
 
 
