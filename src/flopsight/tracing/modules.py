@@ -104,6 +104,8 @@ class Modules:
                 prefix = f"{name}." if name else ""
                 below = [(prefix + key, inner) for key, inner in child._modules.items() if inner is not None]
                 waiting.extend(reversed(below))
+        if self.state is not None:
+            self.state.walk()
 
     def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
         if isinstance(module, _FUSED_IN_EVAL):
@@ -132,6 +134,8 @@ class Modules:
 
     def held_at(self, tensor: torch.Tensor) -> Held:
         """What is known of a real tensor that no module holds as such, but which may be a view of one held."""
+        if tensor.requires_grad and self.state is not None:
+            self.state.gradients.note(tensor)
         if self._storages_of != len(self.held):
             self._storages_of = len(self.held)
             self._storages = {storage_key(held.tensor): held for held in reversed(self.held.values())}

@@ -19,6 +19,7 @@ from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metada
 from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
 from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.state import ModuleState
 
 Model = nn.Module | Callable[..., Any]
 
@@ -99,6 +100,8 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     """
     scopes = Scopes(restore=True)
     scopes.root(request.name, request.module)
+    state = scopes.state
+    state.reach(request.run, request.args, request.kwargs)
     if scopes.modules.uninitialized:
         raise InputError(
             f"The parameters of module {scopes.modules.uninitialized[0]!r} have no shape yet (a lazy module); call the "
@@ -110,6 +113,7 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     if request.execute:
         held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
+        dispatcher.tensors.reached = state.tensors
     about = request.about(args, kwargs)
     _run(request, args, kwargs, scopes, dispatcher)
     return _record(request.name, scopes, dispatcher, about)
@@ -166,31 +170,27 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
             with torch.enable_grad() if request.backward else nullcontext():
                 output = request.run(*args, **kwargs)
                 if request.backward:
-                    _backward(output, scopes, (args, kwargs))
+                    _backward(output, scopes.state)
         except FlopsightError:
             raise
         except Exception as error:
             raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
 
 
-def _backward(output: Any, scopes: Scopes, given: Any) -> None:
+def _backward(output: Any, state: ModuleState) -> None:
     """The backward pass of the outputs; the gradients it leaves are taken away again."""
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     outputs = [t for t in tensors_in(loss if isinstance(loss, torch.Tensor) else _plain(output)) if t.requires_grad]
+    outputs = outputs or [t for t in state.tensors_below(output) if t.requires_grad]
     if not outputs:
         raise InputError(
             "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
             "unfreeze one (requires_grad_()), or leave backward out."
         )
-    leaves = [*scopes.modules.parameters(), *(t for t in tensors_in(given) if t.is_leaf)]
-    gradients = [(leaf, leaf.grad) for leaf in leaves]
-    try:
-        for leaf, _ in gradients:
-            leaf.grad = None
-        torch.autograd.backward(outputs, [_seed(t) for t in outputs])
-    finally:
-        for leaf, gradient in gradients:
-            leaf.grad = gradient
+    gradients = state.gradients
+    gradients.note_graph(outputs)
+    gradients.hide()
+    torch.autograd.backward(outputs, [_seed(t) for t in outputs], retain_graph=gradients.older)
 
 
 def _plain(output: Any) -> Any:
