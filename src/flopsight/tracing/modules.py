@@ -144,6 +144,12 @@ class Modules:
             return Held(tensor, metadata_of(tensor), tensor.is_meta)
         return Held(tensor, metadata_of(tensor), base.valueless, base.path)
 
+    def forget(self) -> None:
+        """Let go of the modules, so that nothing but the user's own references keeps them. The nodes stay."""
+        self.state = None
+        for held in (self.held, self._known, self._storages, self._fakes):
+            held.clear()
+
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
         return [held.tensor for held in self.held.values() if isinstance(held.tensor, nn.Parameter)]

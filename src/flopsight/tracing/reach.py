@@ -36,11 +36,11 @@ _CONTAINERS = (dict, list, set, deque)
 class Reached:
     """What was reached, and how to put it back.
 
-    module, tensor: what is done with a module, and with a tensor.
+    module, tensor: what is done with a module (it returns whether to go on from there), and with a tensor.
     What is reached through a function is put back lightly: see `putting_back`.
     """
 
-    def __init__(self, module: Callable[[nn.Module], None], tensor: Callable[[torch.Tensor], None]) -> None:
+    def __init__(self, module: Callable[[nn.Module], bool], tensor: Callable[[torch.Tensor], None]) -> None:
         self._module = module
         self._tensor = tensor
         self._seen: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
@@ -84,8 +84,8 @@ class Reached:
         elif isinstance(value, (nn.Module, Optimizer)):
             self._lightly = False
             if isinstance(value, nn.Module):
-                self._module(value)
-                self._add_all(value._modules.values())
+                if self._module(value):
+                    self._add_all(value._modules.values())
             else:
                 self.add(value.__dict__)
         elif isinstance(value, types.FunctionType):
@@ -191,6 +191,12 @@ class Reached:
         for undo in self._undo:
             undo()
 
+    def forget(self) -> None:
+        """Let go of everything."""
+        del self._module, self._tensor
+        for held in (*self._seen, self._undo, self._functions, self._classes):
+            held.clear()
+
 
 def is_foreign(value: Any) -> bool:
     """Whether a class or function is one of the standard library, of PyTorch or of NumPy."""
@@ -201,11 +207,18 @@ def is_foreign(value: Any) -> bool:
     return (top in ("torch", "numpy") and not module.startswith(_ENTERED)) or top in sys.stdlib_module_names
 
 
-@functools.lru_cache(4096)
+_NAMES: dict[int, tuple[types.CodeType, tuple[str, ...]]] = {}
+
+
 def names_of(code: types.CodeType) -> tuple[str, ...]:
     """The globals and attributes that a function's code names, those of functions inside it too."""
-    inner = [name for item in code.co_consts if isinstance(item, types.CodeType) for name in names_of(item)]
-    return tuple(dict.fromkeys([*code.co_names, *inner]))
+    known = _NAMES.get(id(code))  # by id: code is slow to hash
+    if known is None:
+        inner = [name for item in code.co_consts if isinstance(item, types.CodeType) for name in names_of(item)]
+        if len(_NAMES) > 4096:
+            _NAMES.clear()
+        known = _NAMES[id(code)] = (code, tuple(dict.fromkeys([*code.co_names, *inner])))
+    return known[1]
 
 
 def slots_of(kind: type) -> Iterator[Any]:

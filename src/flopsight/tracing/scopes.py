@@ -109,6 +109,11 @@ class Scopes:
             last += 1
         return last
 
+    def forget(self) -> None:
+        """Let go of the modules and of what books calls, when the run has ended."""
+        self.modules.forget()
+        del self.book, self.book_module
+
     def describe(self) -> str:
         """The current module, to begin a sentence with."""
         node = self.modules.nodes[self.here]

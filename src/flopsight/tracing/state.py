@@ -36,10 +36,10 @@ class ModuleState:
         if parametrize is not None:
             self._reached.add(parametrize._cache)
 
-    def keep(self, module: nn.Module) -> None:
-        """Note the attributes of a module; what they lead to is noted by the next `walk`."""
+    def keep(self, module: nn.Module) -> bool:
+        """Note the attributes of a module, what they lead to by the next `walk`; whether it was new."""
         if id(module) in self._kept:
-            return
+            return False
         self._kept.add(id(module))
         attributes = module.__dict__
         self._attributes.append((attributes, attributes.copy()))
@@ -48,7 +48,8 @@ class ModuleState:
             if kind in ATOMS:
                 continue
             if name not in _STANDARD:
-                self._reached.add(value)
+                if kind is not tuple or not all(type(item) in ATOMS for item in value):
+                    self._reached.add(value)
             elif kind is dict or kind is OrderedDict or kind is set:
                 if value:
                     self._containers.append((value, value.copy()))
@@ -59,6 +60,7 @@ class ModuleState:
                 if tensor is not None:
                     self._tensor(tensor)
         self._reached.add_class(type(module))
+        return True
 
     def _tensor(self, tensor: torch.Tensor) -> None:
         self.tensors.append(tensor)
@@ -75,7 +77,7 @@ class ModuleState:
     def tensors_below(value: Any) -> list[torch.Tensor]:
         """The tensors reachable from a value, in objects of any class too."""
         found: list[torch.Tensor] = []
-        below = Reached(lambda module: None, found.append)
+        below = Reached(lambda module: False, found.append)
         below.add(value)
         below.walk()
         return found
@@ -94,4 +96,5 @@ class ModuleState:
         for attributes, before in self._attributes:
             putting_back.container(attributes, before)
         self._reached.restore()
+        self._reached.forget()
         self.gradients.restore()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -111,11 +112,16 @@ class UserTensors:
             self._random = torch.get_rng_state()
 
     def restore(self) -> None:
-        """Put back random states and the values of the user's tensors."""
-        if self._python_random is not None:
-            random.setstate(self._python_random)
-        if self._numpy_random is not None:
-            sys.modules["numpy"].random.set_state(self._numpy_random)
+        """Put back random states and the values of the user's tensors.
+
+        Those of Python and NumPy are shared by all threads: while there are others, they stay, for one of them may have
+        drawn numbers, which it must not draw again.
+        """
+        if threading.active_count() == 1:
+            if self._python_random is not None:
+                random.setstate(self._python_random)
+            if self._numpy_random is not None:
+                sys.modules["numpy"].random.set_state(self._numpy_random)
         if self._random is not None:
             torch.set_rng_state(self._random)
         with torch.no_grad():

@@ -115,7 +115,10 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
         dispatcher.tensors.reached = state.tensors
     about = request.about(args, kwargs)
-    _run(request, args, kwargs, scopes, dispatcher)
+    try:
+        _run(request, args, kwargs, scopes, dispatcher)
+    finally:
+        scopes.forget()
     return _record(request.name, scopes, dispatcher, about)
 
 
@@ -261,6 +264,8 @@ class Profiler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+        if self._scopes is not None:
+            self._scopes.forget()
 
     @property
     def profile(self) -> Profile:
