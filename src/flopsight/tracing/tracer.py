@@ -14,6 +14,7 @@ from torch import nn
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
+from flopsight.tracing import leftover
 from flopsight.tracing.dispatch import Dispatcher, NeedsAutograd
 from flopsight.tracing.fake import CPU, Fake, contiguous, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, arguments, describe, fill, tensors_in
@@ -47,6 +48,7 @@ def profile(
     """
     run, module = _unwrapped(model)
     request = _Request(run, module, *arguments(inputs, kwargs), backward=backward, execute=execute)
+    before = leftover.alive()
     with _no_collection():
         try:
             record = _trace(request, below_autograd=run is module and not backward and not execute)
@@ -54,6 +56,7 @@ def profile(
             if run is not module or backward or execute:
                 raise
             record = _trace(request, below_autograd=False)
+        leftover.warn_of_leftovers(before)
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
