@@ -10,6 +10,8 @@ FlopsightError
 ├── MissingLibraryError (ImportError)       an optional library is needed
 └── ProfileFormatError (ValueError)         a file is not a saved profile
 
+StandInWarning (UserWarning)                a tensor without values outlives the profile that made it
+
 Each message says what was given, what was seen, and what to do next.
 """
 
@@ -50,6 +52,10 @@ class MissingLibraryError(FlopsightError, ImportError):
 
 class ProfileFormatError(FlopsightError, ValueError):
     """The file is not a saved profile, or one of a newer flopsight."""
+
+
+class StandInWarning(UserWarning):
+    """A tensor without values outlives the profile that made it, where it may break what is run later."""
 
 
 def near(name: str, known: list[str]) -> str:

@@ -12,6 +12,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from flopsight import errors, plain, profile, spec
 
+pytestmark = pytest.mark.filterwarnings("ignore::flopsight.errors.StandInWarning")  # they look at what forward saw
+
 
 def seen(inputs, kwargs=None):
     """What a function gets for `inputs`."""

@@ -10,6 +10,9 @@ from torch import nn
 
 from flopsight import errors, profile, spec
 
+pytestmark = pytest.mark.filterwarnings("ignore::flopsight.errors.StandInWarning")
+"""The tests look at the stand-ins that a model is given."""
+
 
 class Echo(nn.Module):
     """Hands back what it was called with."""

@@ -120,6 +120,8 @@ class Modules:
                 prefix = f"{name}." if name else ""
                 below = [(prefix + key, each) for key, each in child._modules.items() if each is not None]
                 waiting.extend(reversed(below))
+        if self.state is not None:
+            self.state.walk()
 
     def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
         if isinstance(module, _FUSED_IN_EVAL):
@@ -148,6 +150,8 @@ class Modules:
 
     def held_at(self, tensor: torch.Tensor) -> Held:
         """What is known of a real tensor that no module holds as such, but which may be a view of one held."""
+        if tensor.requires_grad and self.state is not None:
+            self.state.gradients.note(tensor)
         if self._storages_of != len(self.held):
             self._storages_of = len(self.held)
             self._storages = {storage_key(held.tensor): held for held in reversed(self.held.values())}
@@ -155,6 +159,12 @@ class Modules:
         if base is None:
             return Held(tensor, metadata_of(tensor), not has_values(tensor))
         return Held(tensor, metadata_of(tensor), base.valueless, base.path)
+
+    def forget(self) -> None:
+        """Let go of the modules, so that nothing but the user's own references keeps them. The nodes stay."""
+        self.state = None
+        for held in (self.held, self._known, self._storages, self._fakes):
+            held.clear()
 
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""

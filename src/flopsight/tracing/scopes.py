@@ -17,6 +17,7 @@ from flopsight.record import PHASES, ModuleNode, Operation, Scope
 from flopsight.tracing.fake import metadata_of
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.place import activate, active, in_checkpoint
+from flopsight.tracing.state import ModuleState
 
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
 
@@ -45,6 +46,7 @@ class Scopes:
         self.here = here
         self.untracked = False
         self.optimizing = 0
+        self._steps_in_backward = 0
         self.failed: str | None = None
         self._error: BaseException | None = None
         self.book: Callable[[Operation], None] = lambda record: None
@@ -70,6 +72,12 @@ class Scopes:
             self.modules.nodes[""] = ModuleNode("", kind)
         else:
             self.modules.adopt(module, "")
+
+    @property
+    def state(self) -> ModuleState:
+        """What is put back at the end of a run that was made to restore."""
+        assert self.modules.state is not None
+        return self.modules.state
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         run = active()
@@ -126,6 +134,11 @@ class Scopes:
             last += 1
         return last
 
+    def forget(self) -> None:
+        """Let go of the modules and of what books calls, when the run has ended."""
+        self.modules.forget()
+        del self.book, self.book_module, self.book_here
+
     def describe(self) -> str:
         """The current module, to begin a sentence with."""
         node = self.modules.nodes[self.here]
@@ -133,7 +146,7 @@ class Scopes:
 
     def phase(self) -> int:
         """The phase now: what autograd is doing, and whether an optimizer steps."""
-        if torch._C._current_autograd_node() is None:
+        if torch._C._current_autograd_node() is None or self._steps_in_backward:
             return OPTIMIZER if self.optimizing else FORWARD
         if torch.is_grad_enabled() and in_checkpoint():
             return RECOMPUTE
@@ -158,10 +171,14 @@ class Scopes:
         return scope
 
     def _step_begins(self, *_: Any) -> None:
-        self.optimizing += active() is self
+        if active() is self:
+            self.optimizing += 1
+            self._steps_in_backward += torch._C._current_autograd_node() is not None
 
     def _step_ends(self, *_: Any) -> None:
-        self.optimizing -= active() is self
+        if active() is self:
+            self.optimizing -= 1
+            self._steps_in_backward = min(self._steps_in_backward, self.optimizing)
 
     @contextmanager
     def muted(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import torch
 
 from flopsight.tracing.fake import storage_key
 from flopsight.tracing.operators import OperatorInfo
+from flopsight.tracing.others import OtherThreads
 
 _WRITES_UNSAID = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::miopen_batch_norm"}
 """Operators that write to running statistics, though their schemas do not say so."""
@@ -28,8 +29,12 @@ class UserTensors:
         self.overwritten: dict[int, Any] = {}
         self._made: dict[int, Any] = {}
         self._kept: set[int] = set()
+        self.reached: list[torch.Tensor] = []
+        self._looked_at = 0
         self._before: dict[int | None, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._versions: dict[int | None, tuple[torch.Tensor, int]] = {}
         self._random: torch.Tensor | None = None
+        self._others = OtherThreads()
         self._python_random = random.getstate() if protect else None
         numpy = sys.modules.get("numpy")
         self._numpy_random = numpy.random.get_state() if protect and numpy is not None else None
@@ -41,7 +46,16 @@ class UserTensors:
         """
         self._kept |= {key for tensor in tensors if (key := storage_key(tensor)) is not None}
         for buffer in buffers:
-            self._before[storage_key(buffer)] = (buffer.detach(), buffer.detach().clone())
+            self._copy(storage_key(buffer), buffer)
+
+    def _copy(self, key: int | None, tensor: torch.Tensor) -> None:
+        self._note_version(key, tensor)
+        with torch._C._DisableTorchDispatch(), torch.no_grad():
+            self._before[key] = (tensor.detach(), tensor.detach().clone())
+
+    def _note_version(self, key: int | None, tensor: torch.Tensor) -> None:
+        if self.protect and key not in self._versions and not tensor.is_inference():
+            self._versions[key] = (tensor, tensor._version)
 
     def note_made(self, out: Any) -> None:
         """Tensors that the run made: they may be written."""
@@ -57,6 +71,7 @@ class UserTensors:
         """The values of a real tensor are no longer what its memory holds."""
         key = storage_key(tensor)
         if key is not None:
+            self._note_version(key, tensor)
             self.overwritten[key] = tensor.untyped_storage()
 
     def is_overwritten(self, tensor: torch.Tensor) -> bool:
@@ -76,15 +91,21 @@ class UserTensors:
             return
         if info.random:
             self.keep_random_state()
-        for at, name in info.writes:
-            target = args[at] if at < len(args) else kwargs.get(name)
-            for tensor in target if isinstance(target, (list, tuple)) else (target,):
-                if not isinstance(tensor, torch.Tensor):
-                    continue
-                key = storage_key(tensor)
-                if key in self._kept and key not in self._before:
-                    with torch._C._DisableTorchDispatch(), torch.no_grad():
-                        self._before[key] = (tensor.detach(), tensor.detach().clone())
+        targets = [args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes]
+        written = flat([args, *kwargs.values()] if info.packet in _WRITES_UNSAID else targets)
+        if written:
+            self._look_at_reached()
+        for tensor in written:
+            key = storage_key(tensor)
+            if key in self._kept and key not in self._before:
+                self._copy(key, tensor)
+
+    def _look_at_reached(self) -> None:
+        """Tensors reached since the last write, and their gradients, are kept too."""
+        for tensor in self.reached[self._looked_at :]:
+            gradient = tensor.grad if tensor.is_leaf else None
+            self._kept |= {key for t in (tensor, gradient) if t is not None and (key := storage_key(t)) is not None}
+        self._looked_at = len(self.reached)
 
     def keep_random_state(self) -> None:
         """Note PyTorch's random state before the first draw."""
@@ -92,17 +113,25 @@ class UserTensors:
             self._random = torch.get_rng_state()
 
     def restore(self) -> None:
-        """Put back random states and the values of the user's tensors."""
-        if self._python_random is not None:
-            random.setstate(self._python_random)
-        if self._numpy_random is not None:
-            sys.modules["numpy"].random.set_state(self._numpy_random)
+        """Put back random states and the values of the user's tensors.
+
+        Those of Python and NumPy are shared by all threads: if others ran, they stay, for one of them may have drawn
+        numbers, which it must not draw again.
+        """
+        if not self._others.ran():
+            if self._python_random is not None:
+                random.setstate(self._python_random)
+            if self._numpy_random is not None:
+                sys.modules["numpy"].random.set_state(self._numpy_random)
         if self._random is not None:
             torch.set_rng_state(self._random)
         with torch.no_grad():
             for tensor, before in self._before.values():
                 if not torch.equal(tensor, before):  # a write, even of equal values, is a change to autograd
                     tensor.copy_(before)
+        for tensor, version in self._versions.values():
+            if tensor._version != version:
+                torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
 
 
 def flat(value: Any) -> list[torch.Tensor]:

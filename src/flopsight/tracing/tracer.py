@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
+from flopsight.tracing import leftover
 from flopsight.tracing.autocast import cleared_store
 from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher
@@ -28,8 +29,10 @@ from flopsight.tracing.given import given_tensors
 from flopsight.tracing.grad_mode import NeedsAutograd
 from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
+from flopsight.tracing.others import OtherThreads
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
+from flopsight.tracing.state import ModuleState
 from flopsight.tracing.threads import gathered
 
 if TYPE_CHECKING:
@@ -65,11 +68,13 @@ def profile(
     model, inputs, kwargs = opened(model, inputs, kwargs)
     run, module = _unwrapped(model)
     request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
+    before, others = leftover.alive(), OtherThreads()
     with _no_collection(), unset_fake_temporarily():
         try:
             record = _traced(request)
         except ModelError as error:
             raise hinted(error, (request.args, request.kwargs), partial(_runs_on, request)) from error.__cause__
+        leftover.warn_of_leftovers(before, others)
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
@@ -135,9 +140,10 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     (NeedsAutograd), or fails for want of them (ModelError), has to be run again with it.
     """
     scopes = Scopes(restore=True)
-    if scopes.modules.state is not None:
-        scopes.modules.state.wrappers.reduces = request.execute
+    state = scopes.state
+    state.wrappers.reduces = request.execute
     scopes.root(request.name, request.module)
+    state.reach(request.run, request.args, request.kwargs)
     if scopes.modules.uninitialized:
         raise InputError(
             f"The parameters of module {scopes.modules.uninitialized[0]!r} have no shape yet (a lazy module); call the "
@@ -150,9 +156,13 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
     if request.execute:
         held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
+        dispatcher.tensors.reached = state.tensors
     about = request.about(args, kwargs)
     dispatcher.ledger.notes += given.assumptions
-    _run(request, args, kwargs, scopes, dispatcher)
+    try:
+        _run(request, args, kwargs, scopes, dispatcher)
+    finally:
+        scopes.forget()
     return _record(request.name, scopes, dispatcher, about)
 
 
@@ -179,7 +189,7 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
             with torch.enable_grad() if request.backward else nullcontext():
                 output = finished(request.run(*args, **kwargs))
                 if request.backward:
-                    _backward(output, scopes, (args, kwargs))
+                    _backward(output, scopes.state)
         except FlopsightError:
             raise
         except Exception as error:
@@ -191,24 +201,20 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
             raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
 
 
-def _backward(output: Any, scopes: Scopes, given: Any) -> None:
+def _backward(output: Any, state: ModuleState) -> None:
     """The backward pass of the outputs; the gradients it leaves are taken away again."""
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     outputs = [t for t in tensors_in(loss if isinstance(loss, torch.Tensor) else _plain(output)) if t.requires_grad]
+    outputs = outputs or [t for t in state.tensors_below(output) if t.requires_grad]
     if not outputs:
         raise InputError(
             "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
             "unfreeze one (requires_grad_()), or leave backward out."
         )
-    leaves = [*scopes.modules.parameters(), *(t for t in tensors_in(given) if t.is_leaf)]
-    gradients = [(leaf, leaf.grad) for leaf in leaves]
-    try:
-        for leaf, _ in gradients:
-            leaf.grad = None
-        torch.autograd.backward(outputs, [_seed(t) for t in outputs])
-    finally:
-        for leaf, gradient in gradients:
-            leaf.grad = gradient
+    gradients = state.gradients
+    gradients.note_graph(outputs)
+    gradients.hide()
+    torch.autograd.backward(outputs, [_seed(t) for t in outputs], retain_graph=gradients.older)
 
 
 def _plain(output: Any) -> Any:
@@ -281,6 +287,8 @@ class Profiler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+        if self._scopes is not None:
+            self._scopes.forget()
 
     @property
     def profile(self) -> Profile:

@@ -1,0 +1,77 @@
+"""A stand-in that outlives its profile is said, with who holds it."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from flopsight import profile
+from flopsight.errors import StandInWarning
+from flopsight.tracing.fake import Fake
+
+SEEN = []
+
+
+def to_a_global(x):
+    SEEN.append(x)
+    return x
+
+
+def to_a_variable():
+    seen = []
+
+    def model(x):
+        seen.append({"x": [x]})
+        return x
+
+    return model
+
+
+class Model(nn.Module):
+    """Leaves its output in an attribute of a module of PyTorch's."""
+
+    def forward(self, x):
+        torch.left_by_a_model = x
+        return x
+
+
+@pytest.mark.parametrize(
+    ("make", "holder"),
+    [
+        (lambda: to_a_global, "the global 'SEEN' of module '.*test_leftover'"),
+        (to_a_variable, "the function 'to_a_variable.<locals>.model'"),
+        (Model, "the global 'left_by_a_model' of module 'torch'"),
+    ],
+)
+def test_the_holder_is_named(make, holder):
+    model = make()
+    with pytest.warns(StandInWarning, match=f"still held by {holder}"):
+        profile(model, (2, 3))
+    SEEN.clear()
+    vars(torch).pop("left_by_a_model", None)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("execute", [False, True])
+def test_no_stand_in_is_left_and_nothing_is_said(backward, execute):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        profile(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), (2, 3), backward=backward, execute=execute)
+
+
+def test_what_a_cycle_holds_is_not_said():
+    class Loop:
+        def __init__(self, x):
+            self.x, self.me = x, self
+
+    profile(lambda x: Loop(x) and x, (2, 3))
+
+
+def test_what_an_earlier_profile_left_is_not_said_again():
+    with pytest.warns(StandInWarning):
+        profile(to_a_global, (2, 3))
+    profile(nn.Linear(3, 3), (2, 3))
+    assert type(SEEN.pop()) is Fake
