@@ -11,6 +11,7 @@ from torch import nn
 
 from flopsight import Profiler, profile
 from flopsight.errors import ModelError
+from flopsight.tracing import tracer
 
 VIEWS = {"aten::detach", "aten::detach_", "aten::alias"}
 """What autograd itself does, at no cost, when it keeps a tensor."""
@@ -197,3 +198,22 @@ def test_the_grad_mode_and_pytorch_are_left_as_they_were():
     with pytest.raises(ModelError):
         profile(Branch(lambda m, x, y: 1 / 0), (4, 8))
     assert (eager_transforms.grad_increment_nesting, eager_transforms.jvp_increment_nesting) == before
+
+
+def test_a_view_of_a_parameter_does_not_make_the_run_start_again(monkeypatch):
+    class Token(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = nn.Parameter(torch.zeros(1, 1, 8))
+            self.linear = nn.Linear(8, 8)
+
+        def forward(self, x):
+            first, second = self.linear.weight.chunk(2)
+            return self.linear(torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)) @ (first + second).t()
+
+    runs = []
+    trace = tracer._trace
+    monkeypatch.setattr(tracer, "_trace", lambda *args, **named: runs.append(named) or trace(*args, **named))
+    fake = profile(Token(), (2, 3, 8))
+    assert runs == [{"below_autograd": True}]
+    assert calls(fake) == calls(profile(Token(), (2, 3, 8), execute=True))

@@ -232,15 +232,12 @@ class Dispatcher(TorchDispatchMode):
     def _view(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with torch._C._DisableTorchDispatch():
             out = info.func(*args, **kwargs)
-        if self.below_autograd and any(t.requires_grad for t in flat(args)):
-            for view in flat((out,)):
-                view.requires_grad_()  # as with autograd; PyTorch's matmul asks before it takes a path
         call = self._memo.get(key)
         if call is None:
             named = {name: metadata_in(value) for name, value in kwargs.items()}
             call = self._remember(info, key, tuple(map(metadata_in, args)), named, metadata_in(out))
         self.ledger.book(call.operation)
-        return follow(out, args)
+        return follow(out, args, view=self.below_autograd)
 
     def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""

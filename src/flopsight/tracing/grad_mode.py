@@ -19,6 +19,7 @@ from flopsight.tracing.autocast import is_on
 from flopsight.tracing.place import active
 
 _TRANSFORMS = ("grad_increment_nesting", "jvp_increment_nesting")
+_VIEWS = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
 _lock = threading.Lock()
 _originals: dict[str, Callable[..., Any]] = {}
 _watchers = [0]
@@ -82,7 +83,8 @@ def below_autograd(run: Any) -> Iterator[None]:
     """
     run.untracked = torch.is_grad_enabled()
     before: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
-    with torch._C._AutoDispatchBelowAutograd(), _watching_transforms():
+    unviewed = torch._C._ExcludeDispatchKeyGuard(_VIEWS)  # it refuses views that `follow` has marked
+    with torch._C._AutoDispatchBelowAutograd(), unviewed, _watching_transforms():
         yield
     if run.untracked and torch.autograd._get_sequence_nr() != before:  # type: ignore[attr-defined]
         raise NeedsAutograd
@@ -115,16 +117,19 @@ def _watching_transforms() -> Iterator[None]:
                     setattr(eager_transforms, name, original)
 
 
-def follow(out: Any, args: tuple[Any, ...]) -> Any:
+def follow(out: Any, args: tuple[Any, ...], *, view: bool = False) -> Any:
     """Mark what was really made of the user's tensors, in a run without autograd, as requiring what they require.
 
-    Not under autocast, which would keep what looks like a parameter.
+    A view requires that with gradients off too. Not under autocast, which would keep what looks like a parameter.
     """
-    if not getattr(active(), "untracked", False) or not torch.is_grad_enabled() or is_on():
+    if not view and not (getattr(active(), "untracked", False) and torch.is_grad_enabled()):
         return out
-    differentiable = isinstance(out, torch.Tensor) and (out.is_floating_point() or out.is_complex())
-    if differentiable and any(isinstance(arg, torch.Tensor) and arg.requires_grad for arg in args):
-        out.requires_grad = True
+    if is_on():
+        return out
+    if any(isinstance(arg, torch.Tensor) and arg.requires_grad for arg in args):
+        for made in out if isinstance(out, (list, tuple)) else (out,):
+            if isinstance(made, torch.Tensor) and (made.is_floating_point() or made.is_complex()):
+                made.requires_grad = True
     return out
 
 
