@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from flopsight.formulas.registry import bind, load_formulas
 from flopsight.record import Operation
 from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.operators import flat_results
+from flopsight.tracing.replacement import Replacement
 
 if TYPE_CHECKING:
     from flopsight.tracing.dispatch import Dispatcher
@@ -34,15 +36,16 @@ _NO_COMPILE = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 def uncompiled_attention() -> Iterator[None]:
     """`flex_attention` does not compile itself meanwhile, which would trace into the dispatch mode."""
     module = sys.modules.get("torch.nn.attention.flex_attention")
-    before = getattr(module, _NO_COMPILE, None)
-    if module is None or before is None:
+    if module is None:
         yield
         return
-    setattr(module, _NO_COMPILE, True)
-    try:
+    with _uncompiled(module).active():
         yield
-    finally:
-        setattr(module, _NO_COMPILE, before)
+
+
+@cache
+def _uncompiled(module: Any) -> Replacement:
+    return Replacement(module, _NO_COMPILE, True)
 
 
 def dispatch(dispatcher: Dispatcher, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:

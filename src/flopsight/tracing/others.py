@@ -16,12 +16,8 @@ class OtherThreads:
     """The threads that there are beside this one, and where each of them is."""
 
     def __init__(self) -> None:
-        self._at: dict[int, tuple[FrameType, int]] = {}
-        if threading.active_count() > 1:
-            frames = sys._current_frames()
-            own = threading.get_ident()
-            others = [ident for thread in threading.enumerate() if (ident := thread.ident) in frames and ident != own]
-            self._at = {ident: (frames[ident], frames[ident].f_lasti) for ident in others if ident is not None}
+        frames = _frames() if threading.active_count() > 1 else {}
+        self._at = {ident: (frame, frame.f_lasti) for ident, frame in frames.items()}
 
     def ran(self) -> bool:
         """Whether one of them may have run since: all but those that waited for work, and still do, in one call.
@@ -30,8 +26,16 @@ class OtherThreads:
         """
         if not self._at:
             return False
-        now = sys._current_frames()
+        now = _frames()
         return any(
             now.get(ident) is not frame or frame.f_lasti != at or frame.f_code.co_filename not in _WAITS
             for ident, (frame, at) in self._at.items()
         )
+
+
+def _frames() -> dict[int, FrameType]:
+    """The innermost frame of every other thread; that of this one would be held by what it holds."""
+    frames = sys._current_frames()
+    del frames[threading.get_ident()]
+    known = {thread.ident for thread in threading.enumerate()}
+    return {ident: frame for ident, frame in frames.items() if ident in known}

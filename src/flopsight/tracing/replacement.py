@@ -1,26 +1,26 @@
-"""Functions of other libraries that stand aside while a run is active."""
+"""Functions and switches of other libraries that stand aside while a run is active."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
 
 class Replacement:
-    """A function in place of another's attribute while any run is active, in whatever order the runs end.
+    """A value in place of another's attribute while any run is active, in whatever order the runs end.
 
-    It is there for all threads, and passes on to `original` what is none of a run's.
+    It is there for all threads, and a function passes on to `original` what is none of a run's.
     """
 
-    def __init__(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
         self._owner = owner
         self._name = name
-        self._function = function
+        self._value = value
         self._lock = Lock()
         self._runs = 0
-        self.original: Callable[..., Any] = getattr(owner, name, function)
+        self.original: Any = getattr(owner, name, value)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -29,7 +29,7 @@ class Replacement:
             there = self._runs > 0 or hasattr(self._owner, self._name)
             if there and self._runs == 0:
                 self.original = getattr(self._owner, self._name)
-                setattr(self._owner, self._name, self._function)
+                setattr(self._owner, self._name, self._value)
             self._runs += there
         try:
             yield
