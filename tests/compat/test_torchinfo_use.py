@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import warnings
 from collections import namedtuple
 from typing import Any
 
@@ -97,10 +96,9 @@ def test_a_model_that_needs_values_is_run() -> None:
     assert result.total_mult_adds == 2 * (2 * (4 * 4 + 4) + 2 * 4 * 4)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_scripted_modules_have_rows() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
     result = quiet(scripted, (2, 4))
     assert [row.class_name for row in result.summary_list] == ["Sequential", "Linear", "ReLU"]
     assert result.total_mult_adds == 2 * (4 * 4 + 4)

@@ -219,7 +219,7 @@ class Twice(nn.Module):
 LINEAR = 3 * 8 * 8
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize("wrap", [lambda m: m, torch.jit.script, torch.compile])
 def test_layers_called_many_times_or_past_their_hooks(wrap):
     with warnings.catch_warnings():

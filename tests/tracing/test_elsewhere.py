@@ -255,7 +255,7 @@ def test_another_thread_of_the_users_own_is_left_alone() -> None:
     assert [type(output) for output in outputs] == [Tensor, Tensor]
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_nodes_past_the_dispatcher_are_unknown() -> None:
     layers = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()).eval()
     scripted = torch.jit.script(layers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flopsight.errors import InputError
@@ -18,11 +21,23 @@ def build(request: Request) -> Workload:
     if request.arguments or request.train:
         raise InputError(f"{path} is a program that is exported already: it takes no arguments and no other mode.")
     try:
-        program = torch.export.load(path)
+        with _quiet("torch.export"):
+            program = torch.export.load(path)
     except Exception as error:
         raise InputError(f"{path} cannot be read as a program of torch.export: {_first_line(error)}") from error
     args, kwargs = program.example_inputs or (None, {})
     return Workload(program.module(), args, dict(kwargs), request.address)
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """PyTorch logs a traceback for each format that it tries in vain; what counts is the error of the last."""
+    log = logging.getLogger(logger)
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _first_line(error: Exception) -> str:

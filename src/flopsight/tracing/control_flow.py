@@ -126,7 +126,7 @@ def _goes_on(condition: Any) -> bool:
         ) from None
 
 
-def _map(dispatcher: Dispatcher, f: Any, xs: Any, pos_args: Any = ()) -> Any:
+def _map(dispatcher: Dispatcher, f: Any, xs: Any, pos_args: Any = (), **_: Any) -> Any:
     return _stacked([f(*(x[at] for x in xs), *pos_args) for at in range(xs[0].shape[0])])
 
 
