@@ -15,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from oracle import Scalar, array, biased, counting, note, products, total, value
 from proof import agree, completed, spec, specs
+from versions import tried
 
 from flopsight.cost import Cost
 from flopsight.formulas.registry import bind, load_formulas
@@ -24,20 +25,16 @@ PROVEN: set[str] = set()
 
 few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
-REMOVED = {"aten::cholesky"}
-"""Operators with a formula that PyTorch 2.15 no longer has."""
 
-
-def proves(*operators: str) -> Callable[[Any], Any]:
+def proves(*operators: str, argument: str = "") -> Callable[[Any], Any]:
     """Run a test for each of `operators`, which it takes by that singular name, and note that they are proven.
 
-    Those that this version of PyTorch does not have are left out.
+    Those that this version of PyTorch does not have, or not with that argument, are skipped.
     """
     PROVEN.update(operators)
-    here = [name for name in operators if name not in REMOVED or hasattr(torch.ops.aten, name.partition("::")[2])]
 
     def mark(test: Any) -> Any:
-        return pytest.mark.parametrize("operator", here)(few(test))
+        return pytest.mark.parametrize("operator", [tried(name, argument=argument) for name in operators])(few(test))
 
     return mark
 

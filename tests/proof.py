@@ -20,6 +20,7 @@ import torch._prims
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import KINDS, NOTED, Complex, Scalar, counting, value
+from versions import tried
 
 from flopsight.cost import Cost, TensorSpec
 from flopsight.formulas.registry import bind, load_formulas
@@ -180,7 +181,7 @@ def proven(proofs: Mapping[str, Proof] | Iterable[tuple[str, Proof]], examples: 
     """A test that checks each operator's proof on a few drawn examples."""
     pairs = list(proofs.items() if isinstance(proofs, Mapping) else proofs)
 
-    @pytest.mark.parametrize(("operator", "proof"), pairs, ids=[name for name, _ in pairs])
+    @pytest.mark.parametrize(("operator", "proof"), [tried(name, name, proof) for name, proof in pairs])
     @settings(max_examples=examples, deadline=None)
     @given(data=st.data())
     def test(operator: str, proof: Proof, data: st.DataObject) -> None:

@@ -181,8 +181,8 @@ def test_flash(operator, qkv, left, right, is_causal, packed):
 
 @proves("aten::_flash_attention_forward")
 @given(qkv=inputs(empty=False))
-def test_flash_with_slopes_and_pages(operator, qkv):
-    """alibi: a slope times a distance is added to each score. A paged cache has its keys in blocks of 2."""
+def test_flash_with_slopes(operator, qkv):
+    """alibi: a slope times a distance is added to each score."""
     q, k, v = map(heads_second, qkv)
     arguments = {"query": q, "value": v, "max_q": q.shape[1], "max_k": k.shape[1], "dropout_p": 0.0}
     arguments |= {"is_causal": False, "cum_seq_q": None}
@@ -192,6 +192,15 @@ def test_flash_with_slopes_and_pages(operator, qkv):
         return forward(*map(heads_second, (q, k, v)))
 
     check(operator, {**arguments, "key": k, "alibi_slopes": TensorSpec((q.shape[2],))}, sloped)
+
+
+@proves("aten::_flash_attention_forward", argument="block_table")
+@given(qkv=inputs(empty=False))
+def test_flash_with_pages(operator, qkv):
+    """A paged cache has its keys in blocks of 2."""
+    q, k, v = map(heads_second, qkv)
+    arguments = {"query": q, "value": v, "max_q": q.shape[1], "max_k": k.shape[1], "dropout_p": 0.0}
+    arguments |= {"is_causal": False, "cum_seq_q": None}
     pages = {"key": TensorSpec((7, 2, *k.shape[2:])), "block_table": TensorSpec((q.shape[0], 4), "int32")}
     check(operator, arguments | pages, lambda: forward(*map(heads_second, (q, k, v))))
 

@@ -21,6 +21,7 @@ from typing import Any
 from torch import nn
 
 from flopsight.tracing.place import active
+from flopsight.tracing.replacement import Replacement
 
 _DYNAMO = "torch._dynamo.eval_frame"
 
@@ -52,7 +53,6 @@ class _Originals(MetaPathFinder):
         self._lock = threading.RLock()
         self._before: Any = None
         self._stance: Any = None
-        self._has_any_global_hook: Callable[[], bool] = nn.modules.module._has_any_global_hook
 
     def begin(self) -> None:
         with self._lock:
@@ -76,15 +76,12 @@ class _Originals(MetaPathFinder):
                 if dynamo._stance is self._stance:  # else the user's code has set another one
                     dynamo._stance = self._before
                 self._stance = self._before = None
-                nn.modules.module._has_any_global_hook = self._has_any_global_hook
 
     def _install(self, dynamo: Any) -> None:
         if not hasattr(dynamo, "_stance"):
             return
         self._before = dynamo._stance
         self._stance = dynamo._stance = dynamo.DynamoStance("force_eager")
-        self._has_any_global_hook = nn.modules.module._has_any_global_hook
-        nn.modules.module._has_any_global_hook = partial(_warns_of_hooks, self._has_any_global_hook)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -105,11 +102,12 @@ class _Originals(MetaPathFinder):
                 self._install(module)
 
 
-def _warns_of_hooks(has_any: Callable[[], bool]) -> bool:
+def _warns_of_hooks() -> bool:
     """Compiled modules ask this in order to warn that hooks see them twice; ours know better."""
-    return active() is None and has_any()
+    return active() is None and _HOOKS.original()
 
 
+_HOOKS = Replacement(nn.modules.module, "_has_any_global_hook", _warns_of_hooks)
 _ORIGINALS = _Originals()
 
 
@@ -118,6 +116,7 @@ def as_original() -> Iterator[None]:
     """Compiled code that is called inside runs uncompiled; `torch.compile` is as before at the end."""
     _ORIGINALS.begin()
     try:
-        yield
+        with _HOOKS.active():
+            yield
     finally:
         _ORIGINALS.end()
