@@ -18,6 +18,7 @@ _STANDARD = frozenset(nn.Module().__dict__)
 """The attributes that every module has: flags, and containers of parameters, modules and hooks."""
 _CONTAINERS = tuple(name for name, value in nn.Module().__dict__.items() if isinstance(value, (dict, set)))
 _containers_of = itemgetter(*_CONTAINERS)
+_PLAIN = (dict, set)  # a scripted module has others, of its own
 
 
 class ModuleState:
@@ -50,7 +51,9 @@ class ModuleState:
             containers = _containers_of(attributes)
         except KeyError:  # a module that was made without nn.Module's constructor
             containers = tuple(attributes[name] for name in _CONTAINERS if name in attributes)
-        self._containers.append((containers, [(value, value.copy()) for value in containers if value]))
+        self._containers.append(
+            (containers, [(value, value.copy()) for value in containers if value and isinstance(value, _PLAIN)])
+        )
         for name in attributes.keys() - _STANDARD:
             value = attributes[name]
             kind = type(value)
@@ -96,7 +99,7 @@ class ModuleState:
             if sum(map(bool, containers)) != len(filled):
                 held = {id(value) for value, _ in filled}
                 for value in containers:
-                    if id(value) not in held:
+                    if id(value) not in held and isinstance(value, _PLAIN):
                         value.clear()
         for attributes, before in self._attributes:
             putting_back.container(attributes, before)
