@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from flopsight.record import Profile
     from flopsight.saving import load
     from flopsight.tracing.inputs import plain, spec
-    from flopsight.tracing.tracer import Profiler, profile
+    from flopsight.tracing.profiler import Profiler
+    from flopsight.tracing.tracer import profile
 
 _HOME = {
     "Convention": "conventions",
     "Cost": "cost",
     "Profile": "record",
-    "Profiler": "tracing.tracer",
+    "Profiler": "tracing.profiler",
     "TensorSpec": "cost",
     "formula": "formulas.registry",
     "load": "saving",

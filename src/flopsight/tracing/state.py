@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -16,6 +16,9 @@ from flopsight.tracing.reach import ATOMS, Reached
 
 _STANDARD = frozenset(nn.Module().__dict__)
 """The attributes that every module has: flags, and containers of parameters, modules and hooks."""
+_CONTAINERS = tuple(name for name, value in nn.Module().__dict__.items() if isinstance(value, (dict, set)))
+_containers_of = itemgetter(*_CONTAINERS)
+_PLAIN = (dict, set)  # a scripted module has others, of its own
 
 
 class ModuleState:
@@ -29,8 +32,7 @@ class ModuleState:
         self.gradients = Gradients()
         self.tensors: list[torch.Tensor] = []
         self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._containers: list[tuple[Any, Any]] = []
-        self._empty: list[Any] = []
+        self._containers: list[tuple[tuple[Any, ...], list[tuple[Any, Any]]]] = []
         self.wrappers = WrapperState()
         self._kept: set[int] = set()
         self._reached = Reached(self.keep, self._tensor)
@@ -45,18 +47,18 @@ class ModuleState:
         self._kept.add(id(module))
         attributes = module.__dict__
         self._attributes.append((attributes, attributes.copy()))
-        for name, value in attributes.items():
+        try:
+            containers = _containers_of(attributes)
+        except KeyError:  # a module that was made without nn.Module's constructor
+            containers = tuple(attributes[name] for name in _CONTAINERS if name in attributes)
+        self._containers.append(
+            (containers, [(value, value.copy()) for value in containers if value and isinstance(value, _PLAIN)])
+        )
+        for name in attributes.keys() - _STANDARD:
+            value = attributes[name]
             kind = type(value)
-            if kind in ATOMS:
-                continue
-            if name not in _STANDARD:
-                if kind is not tuple or not all(type(item) in ATOMS for item in value):
-                    self._reached.add(value)
-            elif kind is dict or kind is OrderedDict or kind is set:
-                if value:
-                    self._containers.append((value, value.copy()))
-                else:
-                    self._empty.append(value)
+            if kind not in ATOMS and (kind is not tuple or not all(type(item) in ATOMS for item in value)):
+                self._reached.add(value)
         for tensors in (module._parameters, module._buffers):
             for tensor in tensors.values():
                 if tensor is not None:
@@ -91,11 +93,14 @@ class ModuleState:
 
     def restore(self) -> None:
         """Put back whatever changed since it was noted."""
-        for value in self._empty:
-            if value:
-                value.clear()
-        for value, before in self._containers:
-            putting_back.container(value, before)
+        for containers, filled in self._containers:
+            for value, before in filled:
+                putting_back.container(value, before)
+            if sum(map(bool, containers)) != len(filled):
+                held = {id(value) for value, _ in filled}
+                for value in containers:
+                    if id(value) not in held and isinstance(value, _PLAIN):
+                        value.clear()
         for attributes, before in self._attributes:
             putting_back.container(attributes, before)
         self._reached.restore()

@@ -1,4 +1,4 @@
-"""`profile` and `Profiler`: run code under the dispatcher, and make the record of it."""
+"""`profile`: run code under the dispatcher, and make the record of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -19,11 +18,11 @@ from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOper
 from flopsight.record import Operation, Profile
 from flopsight.tracing import leftover
 from flopsight.tracing.autocast import cleared_store
+from flopsight.tracing.backward import run_backward
 from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.distributed import awaited_gradients
 from flopsight.tracing.exported import opened
-from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
 from flopsight.tracing.grad_mode import NeedsAutograd
@@ -32,7 +31,6 @@ from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.others import OtherThreads
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
-from flopsight.tracing.state import ModuleState
 from flopsight.tracing.threads import gathered
 
 if TYPE_CHECKING:
@@ -163,7 +161,7 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
         _run(request, args, kwargs, scopes, dispatcher)
     finally:
         scopes.forget()
-    return _record(request.name, scopes, dispatcher, about)
+    return record_of(request.name, scopes, dispatcher, about)
 
 
 def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
@@ -189,7 +187,7 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
             with torch.enable_grad() if request.backward else nullcontext():
                 output = finished(request.run(*args, **kwargs))
                 if request.backward:
-                    _backward(output, scopes.state)
+                    run_backward(output, scopes.state)
         except FlopsightError:
             raise
         except Exception as error:
@@ -199,36 +197,6 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
                     "its gradients; run that backward first, or profile the model inside (model.module)."
                 ) from error
             raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
-
-
-def _backward(output: Any, state: ModuleState) -> None:
-    """The backward pass of the outputs; the gradients it leaves are taken away again."""
-    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-    outputs = [t for t in tensors_in(loss if isinstance(loss, torch.Tensor) else _plain(output)) if t.requires_grad]
-    outputs = outputs or [t for t in state.tensors_below(output) if t.requires_grad]
-    if not outputs:
-        raise InputError(
-            "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
-            "unfreeze one (requires_grad_()), or leave backward out."
-        )
-    gradients = state.gradients
-    gradients.note_graph(outputs)
-    gradients.hide()
-    torch.autograd.backward(outputs, [_seed(t) for t in outputs], retain_graph=gradients.older)
-
-
-def _plain(output: Any) -> Any:
-    """Outputs that are objects of a class of their own, as a dict of their attributes."""
-    if isinstance(output, (torch.Tensor, Mapping, tuple, list)) or not hasattr(output, "__dict__"):
-        return output
-    return dict(vars(output))
-
-
-def _seed(output: torch.Tensor) -> torch.Tensor:
-    if type(output) is Fake:
-        return make(metadata_of(output))
-    with torch._C._DisableTorchDispatch():
-        return torch.ones_like(output)
 
 
 def _model_sentence(error: Exception, scopes: Scopes, args: Any, kwargs: Any) -> str:
@@ -249,51 +217,10 @@ def _unknown_sentence(record: Profile) -> str:
     )
 
 
-def _record(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, Any]) -> Profile:
+def record_of(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str, Any]) -> Profile:
+    """What a dispatcher booked, as a record."""
     index: dict[Operation, int] = {}
     where, made = gathered(dispatcher)
     calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in made]
     notes = list(dispatcher.ledger.notes)
     return Profile(name, list(index), where, calls, scopes.modules.nodes, notes=notes, about=about)
-
-
-class Profiler:
-    """Counts what runs inside a `with` block of your own: real tensors, a whole training step, several models.
-
-    The code runs as it would without; `profiler.profile` is the result, complete when the block has ended.
-
-        with flopsight.Profiler() as profiler:
-            model(x).sum().backward()
-            optimizer.step()
-        print(profiler.profile)
-    """
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._scopes: Scopes | None = None
-        self._dispatcher: Dispatcher | None = None
-
-    def __enter__(self) -> Profiler:
-        if self._scopes is not None:
-            raise InputError("This Profiler has been used; make a new one for another block.")
-        self._scopes = Scopes(restore=False)
-        self._scopes.root("code", None)
-        self._dispatcher = Dispatcher(self._scopes, execute=True, protect=False)
-        self._stack.enter_context(self._scopes.watching())
-        self._stack.enter_context(self._dispatcher.active())
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-        if self._scopes is not None:
-            self._scopes.forget()
-
-    @property
-    def profile(self) -> Profile:
-        """What ran so far. Raises: InputError before the block has begun."""
-        if self._scopes is None or self._dispatcher is None:
-            raise InputError("Nothing has run: use the Profiler as `with flopsight.Profiler() as profiler:` first.")
-        about = {"inputs": [], "backward": False, "execute": True, "torch": torch.__version__}
-        return _record("code", self._scopes, self._dispatcher, about)

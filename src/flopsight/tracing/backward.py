@@ -1,0 +1,43 @@
+"""The backward pass of what a model returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from flopsight.errors import InputError
+from flopsight.tracing.fake import Fake, make, metadata_of
+from flopsight.tracing.inputs import tensors_in
+from flopsight.tracing.state import ModuleState
+
+
+def run_backward(output: Any, state: ModuleState) -> None:
+    """The backward pass of the outputs; the gradients it leaves are taken away again."""
+    loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    outputs = [t for t in tensors_in(loss if isinstance(loss, torch.Tensor) else _plain(output)) if t.requires_grad]
+    outputs = outputs or [t for t in state.tensors_below(output) if t.requires_grad]
+    if not outputs:
+        raise InputError(
+            "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
+            "unfreeze one (requires_grad_()), or leave backward out."
+        )
+    gradients = state.gradients
+    gradients.note_graph(outputs)
+    gradients.hide()
+    torch.autograd.backward(outputs, [_seed(t) for t in outputs], retain_graph=gradients.older)
+
+
+def _plain(output: Any) -> Any:
+    """Outputs that are objects of a class of their own, as a dict of their attributes."""
+    if isinstance(output, (torch.Tensor, Mapping, tuple, list)) or not hasattr(output, "__dict__"):
+        return output
+    return dict(vars(output))
+
+
+def _seed(output: torch.Tensor) -> torch.Tensor:
+    if type(output) is Fake:
+        return make(metadata_of(output))
+    with torch._C._DisableTorchDispatch():
+        return torch.ones_like(output)
