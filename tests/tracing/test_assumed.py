@@ -42,14 +42,15 @@ def test_what_the_name_says_and_the_embedding_takes(execute):
     masks = {"attention_mask": ints(2, 4), "key_padding_mask": ints(2, 4, dtype="bool")}
     named = {**masks, "position_ids": ints(2, 4, dtype="int32"), "labels": ints(2), "lengths": ints(2)}
     found = profile(model, ints(2, 4), kwargs=named, execute=execute)
-    assert list(found.notes) == [
+    assert len(found.notes) == 6
+    assert set(found.notes) == {
         "The argument 'ids' holds ids from 0 to 4, below the size of every embedding.",
         "The argument 'attention_mask' is a mask of ones.",
         "The argument 'key_padding_mask' marks no padding.",
         "The argument 'position_ids' counts up from 0 to 3.",
         "The argument 'labels' is zero everywhere.",
         "The argument 'lengths' is 4 everywhere, the full length of a sequence.",
-    ]
+    }
 
 
 def test_ids_are_no_padding():
@@ -61,12 +62,53 @@ def test_ids_are_no_padding():
 
 
 def test_assumptions_stand_below_the_table_and_are_saved(tmp_path):
-    sentence = "The argument 'input' holds ids from 0 to 8, below the size of every embedding."
-    found = profile(nn.Embedding(9, 4), ints(2, 3))
+    sentence = "The argument 'ids' holds ids from 0 to 8, below the size of every embedding."
+    model = Reader(9)
+    model.check = lambda given: given["ids"].max().item()
+    found = profile(model, ints(2, 3))
     assert f"Assumptions:\n  {sentence}\n" in str(found)
     found.save(tmp_path / "saved.json")
     assert list(load(tmp_path / "saved.json").notes) == [sentence]
-    assert not profile(nn.Embedding(9, 4), torch.zeros(2, 3, dtype=torch.int64)).notes
+    assert not profile(model, torch.zeros(2, 3, dtype=torch.int64)).notes
+
+
+def test_nothing_is_said_of_values_that_nothing_asks_for():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(9, 4)
+
+        def forward(self, ids, mask):
+            hidden = (1.0 - mask[:, None].float()) * -1e9
+            ids = ids.clone()
+            ids[:, 0] = 1
+            ids = torch.where(ids > 3, ids, 0).masked_fill_(mask == 0, 2)
+            return (self.table(ids) @ self.table(ids).mT + hidden).softmax(-1).where(mask[:, None].bool(), 0)
+
+    found = profile(Model(), [ints(2, 3), ints(2, 3)])
+    assert not found.notes
+    assert found.macs == 2 * 3 * 4 * 3
+    assert list(profile(Model(), [ints(2, 3), ints(2, 3)], execute=True).notes) == [
+        "The argument 'ids' holds ids from 0 to 8, below the size of every embedding.",
+        "The argument 'mask' is a mask of ones.",
+    ]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (300, 300)])
+@pytest.mark.parametrize("backward", [False, True])
+def test_integers_whose_memory_is_read(shape, backward):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(9, 4)
+
+        def forward(self, ids):
+            few = torch.tensor([ids[0, 1], ids[0, 2]])
+            return self.table(ids) @ torch.ones(4, int(few.sum()))
+
+    fake, real = (profile(Model(), ints(*shape), execute=execute, backward=backward) for execute in (False, True))
+    assert fake.macs == real.macs == shape[0] * shape[1] * 4 * (1 + 2) * (1 + backward)
+    assert fake.notes == real.notes == ["The argument 'ids' holds ids from 0 to 8, below the size of every embedding."]
 
 
 def test_what_integers_decide_is_computed():

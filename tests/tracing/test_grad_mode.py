@@ -215,5 +215,5 @@ def test_a_view_of_a_parameter_does_not_make_the_run_start_again(monkeypatch):
     trace = tracer._trace
     monkeypatch.setattr(tracer, "_trace", lambda *args, **named: runs.append(named) or trace(*args, **named))
     fake = profile(Token(), (2, 3, 8))
-    assert runs == [{"below_autograd": True}]
+    assert runs == [{"below_autograd": True, "at_once": True}]
     assert calls(fake) == calls(profile(Token(), (2, 3, 8), execute=True))

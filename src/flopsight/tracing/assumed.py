@@ -1,18 +1,18 @@
-"""Values for integer inputs given by shape: a model may ask them for a maximum, a length or a mask, so they are real.
+"""Values for integer inputs given by shape: a model may ask them for a maximum, a length or a mask.
 
 Floating-point inputs have none: what they decide depends on the data, and is refused without real execution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from flopsight.tracing.inputs import Spec, tensors_in
-from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.signature import Signature
 
@@ -20,11 +20,18 @@ from flopsight.tracing.signature import Signature
 class Assumed:
     """Chooses values by the argument's name, and ids below the size of the model's embeddings.
 
-    sentences: what was assumed, one for each argument.
+    say: is told what was assumed, in a sentence for each argument, when its values are made.
     """
 
-    def __init__(self, modules: Modules, args: tuple[Any, ...], kwargs: dict[str, Any], signature: Signature) -> None:
-        self.sentences: list[str] = []
+    def __init__(
+        self,
+        modules: Modules,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        signature: Signature,
+        say: Callable[[str], None],
+    ) -> None:
+        self._say = say
         named = [(signature.name(at), value) for at, value in enumerate(args)] + list(kwargs.items())
         self._names = {id(spec): name for top, value in named for name, spec in _specs(value, top)}
         self._shapes = [(name, tuple(item.shape)) for name, value in named for item in _all_given(value)]
@@ -33,37 +40,42 @@ class Assumed:
         padding = max((m.padding_idx for m in embeddings if m.padding_idx is not None), default=-1)
         self._first = padding + 1 if padding + 1 < self._vocabulary else 0
 
-    def values(self, spec: Spec, device: torch.device) -> torch.Tensor | None:
-        """A tensor of integers or truth values for `spec`; None where there is nothing to go by."""
-        dtype, numel = spec.dtype, torch.Size(spec.shape).numel()
-        if dtype is None or dtype.is_floating_point or dtype.is_complex or dtype in _QUANTIZED:
+    def values(self, spec: Spec, device: torch.device) -> Callable[[], torch.Tensor] | None:
+        """What makes a tensor of integers or truth values for `spec`; None where there is nothing to go by."""
+        dtype = spec.dtype
+        if not _is_integer(dtype):
             return None
         found = self._chosen(self._names[id(spec)].lower(), spec.shape, boolean=dtype is torch.bool)
-        if found is None or not 0 < numel <= FOLDED_ELEMENTS:
+        if found is None or 0 in spec.shape:
             return None
         value, what = found
-        self.sentences.append(f"The argument {self._names[id(spec)]!r} {what}.")
-        if isinstance(value, int):
-            return torch.full(spec.shape, value, dtype=dtype, device=device)
-        return value.to(dtype=dtype, device=device)
+        sentence = f"The argument {self._names[id(spec)]!r} {what}."
 
-    def _chosen(self, name: str, shape: tuple[int, ...], *, boolean: bool) -> tuple[int | torch.Tensor, str] | None:
+        def values() -> torch.Tensor:
+            self._say(sentence)
+            if isinstance(value, int):
+                return torch.full(spec.shape, value, dtype=dtype, device=device)
+            return value().to(dtype=dtype, device=device)
+
+        return values
+
+    def _chosen(
+        self, name: str, shape: tuple[int, ...], *, boolean: bool
+    ) -> tuple[int | Callable[[], torch.Tensor], str] | None:
         if "padding" in name:
             return 0, "marks no padding"
         if boolean or "mask" in name:
             return 1, "is true everywhere" if boolean else "is a mask of ones"
         if "position" in name and shape:
-            count = torch.arange(shape[-1], device="cpu").expand(shape).contiguous()
-            return count, f"counts up from 0 to {shape[-1] - 1}"
+            return partial(_counting, shape), f"counts up from 0 to {shape[-1] - 1}"
         if "label" in name or "target" in name or "type" in name or "segment" in name:
             return 0, "is zero everywhere"
         if "length" in name:
             return self._length(name, shape)
         if not self._vocabulary:
             return None
-        size = self._vocabulary - self._first
-        ids = torch.arange(torch.Size(shape).numel(), device="cpu").remainder(size).add(self._first).view(shape)
-        return ids, f"holds ids from {self._first} to {self._vocabulary - 1}, below the size of every embedding"
+        what = f"holds ids from {self._first} to {self._vocabulary - 1}, below the size of every embedding"
+        return partial(_ids, shape, self._first, self._vocabulary), what
 
     def _length(self, name: str, shape: tuple[int, ...]) -> tuple[int, str] | None:
         """The full length of the sequences that are given beside (`targets` for `target_lengths`): no padding."""
@@ -74,6 +86,24 @@ class Assumed:
                 length = other[1] if other[0] == shape[0] else other[0]
                 return length, f"is {length} everywhere, the full length of a sequence"
         return None
+
+
+def assumes(given: Any) -> bool:
+    """Whether integers or truth values are given by shape."""
+    return any(_is_integer(spec.dtype) for _, spec in _specs(given, ""))
+
+
+def _is_integer(dtype: torch.dtype | None) -> bool:
+    return dtype is not None and not (dtype.is_floating_point or dtype.is_complex or dtype in _QUANTIZED)
+
+
+def _counting(shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.arange(shape[-1], device="cpu").expand(shape).contiguous()
+
+
+def _ids(shape: tuple[int, ...], first: int, end: int) -> torch.Tensor:
+    count = torch.arange(torch.Size(shape).numel(), device="cpu")
+    return count.remainder(end - first).add(first).view(shape)
 
 
 _QUANTIZED = (torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from flopsight.errors import InputError
-from flopsight.tracing.fake import Fake, make, metadata_of
+from flopsight.tracing.fake import has_values, make, metadata_of
 from flopsight.tracing.inputs import tensors_in
 from flopsight.tracing.state import ModuleState
 
@@ -37,7 +37,7 @@ def _plain(output: Any) -> Any:
 
 
 def _seed(output: torch.Tensor) -> torch.Tensor:
-    if type(output) is Fake:
+    if not has_values(output):
         return make(metadata_of(output))
     with torch._C._DisableTorchDispatch():
         return torch.ones_like(output)

@@ -11,15 +11,16 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import autocast, composites, control_flow, higher_order
+from flopsight.tracing import autocast, composites, constants, control_flow, higher_order
 from flopsight.tracing.compiled import as_original
 from flopsight.tracing.decompositions import decomposed
+from flopsight.tracing.deferred import Deferred, valued
 from flopsight.tracing.distributed import distributed_tensor, is_sharding_rule
-from flopsight.tracing.fake import Fake, fakes_of, has_values, make, metadata_in, metadata_of, needs_values
-from flopsight.tracing.grad_mode import NeedsAutograd, below_autograd, decides, follow, refuse_unknown
-from flopsight.tracing.keys import CONSTANT, FAKE, VALUELESS, Keys
+from flopsight.tracing.fake import Fake, fakes_of, make, metadata_in, metadata_of
+from flopsight.tracing.grad_mode import NeedsAutograd, below_autograd, decides, refuse_unknown
+from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS, Keys
 from flopsight.tracing.ledger import Ledger
-from flopsight.tracing.memo import FOLDED_ELEMENTS, MEMO, Call, Composite, hashable, numel_of
+from flopsight.tracing.memo import MEMO, Call, Composite, hashable, numel_of
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of, operation
 from flopsight.tracing.resizing import resize
 from flopsight.tracing.results import infer
@@ -145,11 +146,11 @@ class Dispatcher(TorchDispatchMode):
                 elif call.target is not None and type(args[call.target]) is Fake:
                     self.ledger.book(call.operation)
                     return args[call.target]
-        elif not bits & VALUELESS and not self.execute:
+        elif not bits & (VALUELESS | DEFERRED) and not self.execute:
             call = self._memo.get(tuple(key))
             if type(call) is Call and call.foldable and not bits & FAKE:
                 self.ledger.book(call.operation)
-                return self._fold(info_of(func), args, kwargs or {})
+                return constants.fold(self.tensors, info_of(func), args, kwargs or {})
         if func is _DEVICE:
             return args[0].device
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
@@ -157,17 +158,20 @@ class Dispatcher(TorchDispatchMode):
     def _dispatch(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if bits & DEFERRED and constants.asks(info, args, kwargs):
+            args, kwargs = valued(args), {name: valued(value) for name, value in kwargs.items()}
+            bits &= ~DEFERRED
         if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
             return self._composite(info, key, bits, args, kwargs)
         if self.execute:
-            return self._run(info, args, kwargs)
+            return self.run(info, args, kwargs)
         if not bits & FAKE:
-            return self._on_constants(info, key, bits, args, kwargs)
+            return constants.on_constants(self, info, key, bits, args, kwargs)
         if (rule := BY_VALUES.get(info.packet)) is not None and (found := rule(*args, **kwargs)) is not None:
-            return self._book_made(info, args, kwargs, found)
-        call = self._call(info, key, args, kwargs)
+            return self.book_made(info, args, kwargs, found)
+        call = self.call(info, key, args, kwargs)
         self.ledger.book(call.operation)
-        return self._pretend(info, call, args, kwargs)
+        return self.pretend(info, call, args, kwargs)
 
     def _composite(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -188,12 +192,19 @@ class Dispatcher(TorchDispatchMode):
                 self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         return out
 
-    def _call(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """The remembered call, or a new one from the operator's rules."""
+    def call(
+        self,
+        info: OperatorInfo,
+        key: tuple[Any, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        results: Any = None,
+    ) -> Call:
+        """The remembered call, or a new one: with these results, or those that the operator's rules tell."""
         call = self._memo.get(key)
         if call is None:
             metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
-            results = infer(info, metas, named)
+            results = infer(info, metas, named) if results is None else results
             call = self._remember(info, key, metas, named, results)
         return call
 
@@ -202,44 +213,16 @@ class Dispatcher(TorchDispatchMode):
     ) -> Call:
         record = operation(info, args, kwargs, results, lambda: decomposed(Dispatcher, info, args, kwargs))
         touched = numel_of(args) + numel_of(tuple(kwargs.values())) + numel_of(results)
-        call = Call(info, record, results, small=touched <= FOLDED_ELEMENTS)
+        call = Call(info, record, results, touched=touched)
         self._memo[key] = call
         return call
 
-    def _run(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the operator for real, and book it by its arguments and its results."""
         self.tensors.before_write(info, args, kwargs)
-        return self._book_made(info, args, kwargs, info.func(*args, **kwargs))
+        return self.book_made(info, args, kwargs, info.func(*args, **kwargs))
 
-    def _on_constants(
-        self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """An operator on nothing fake: run it if it is a view or small, and leaves the user's tensors alone."""
-        tensors = flat((args, tuple(kwargs.values())))
-        if info.depends_on_values(args, kwargs) or any(t.layout is not torch.strided for t in tensors):
-            if not all(map(has_values, tensors)):
-                raise needs_values(info.packet.partition("::")[2])
-            with torch._C._DisableTorchDispatch():
-                return self._run(info, args, kwargs)
-        if info.view:
-            return self._view(info, key, args, kwargs)
-        call = self._call(info, key, args, kwargs)
-        self.ledger.book(call.operation)
-        if not bits & VALUELESS and call.small and self.tensors.may_write(info, args, kwargs):
-            return self._fold(info, args, kwargs)
-        return self._pretend(info, call, args, kwargs)
-
-    def _view(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with torch._C._DisableTorchDispatch():
-            out = info.func(*args, **kwargs)
-        call = self._memo.get(key)
-        if call is None:
-            named = {name: metadata_in(value) for name, value in kwargs.items()}
-            call = self._remember(info, key, tuple(map(metadata_in, args)), named, metadata_in(out))
-        self.ledger.book(call.operation)
-        return follow(out, args, view=self.below_autograd)
-
-    def _book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+    def book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""
         metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
         key = ("made", info.func, hashable(metas), hashable(tuple(named.values())), hashable(metadata_in(out)))
@@ -247,23 +230,13 @@ class Dispatcher(TorchDispatchMode):
         self.ledger.book(call.operation)
         return out
 
-    def _fold(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        device = kwargs.get("device")
-        if isinstance(device, torch.device) and device.type == "meta":
-            kwargs = {**kwargs, "device": torch.device("cpu")}
-        if info.random:
-            self.tensors.keep_random_state()
-        with torch._C._DisableTorchDispatch():
-            out = info.func(*args, **kwargs)
-        self.tensors.note_made(out)
-        return follow(out, args)
-
-    def _pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""
         if not info.writes:
             return fakes_of(call.results)
         targets = {name: args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes}
         if info.in_place_view:
+            self.tensors.before_change(flat(tuple(targets.values())))
             with torch._C._DisableTorchDispatch():
                 info.func(*args, **kwargs)
         results = call.results if isinstance(call.results, list) else [call.results]
@@ -274,7 +247,7 @@ class Dispatcher(TorchDispatchMode):
         for target in flat(tuple(targets.values())):
             if type(target) is Fake:
                 target.metadata = None if info.in_place_view else target.metadata
-            elif not info.in_place_view:
+            elif type(target) is Deferred or not info.in_place_view:
                 self.tensors.note_overwritten(target)
         outs = [
             targets[alias[1]] if alias is not None else fakes_of(result)

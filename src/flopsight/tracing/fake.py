@@ -116,8 +116,8 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
 
 
 def has_values(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has values: it is neither a fake one, ours or PyTorch's, nor on the meta device."""
-    return not isinstance(tensor, FakeTensor) and not tensor.is_meta
+    """Whether a tensor has values: it is neither a stand-in, ours or PyTorch's, nor on the meta device."""
+    return not isinstance(tensor, (FakeTensor, AsksAutograd)) and not tensor.is_meta
 
 
 def storage_key(tensor: torch.Tensor) -> int | None:

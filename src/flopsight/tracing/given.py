@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from flopsight.errors import InputError
 from flopsight.tracing.assumed import Assumed
+from flopsight.tracing.deferred import ASKED_ELEMENTS, Step, defer
 from flopsight.tracing.distributed import distributed_tensor
 from flopsight.tracing.fake import CPU, contiguous, has_values, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, fill_once, tensors_in
-from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.signature import Signature
 
 
-class Given(NamedTuple):
-    """What to call the model with, and what was assumed of the values of inputs given by shape, in sentences."""
-
-    args: Any
-    kwargs: Any
-    assumptions: list[str]
-
-
 def given_tensors(
-    args: tuple[Any, ...], kwargs: dict[str, Any], modules: Modules, signature: Signature, *, execute: bool
-) -> Given:
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    modules: Modules,
+    signature: Signature,
+    say: Callable[[str], None],
+    *,
+    execute: bool,
+    at_once: bool,
+) -> tuple[Any, Any]:
     """Arguments with a tensor for each `Spec` and tensor, of the dtype and on the device of the model's parameters.
 
+    say: is told what is assumed of the values of integers given by shape: when something asks for them, or `at_once`.
     Raises: InputError where a real run is asked for and there are no values.
     """
     for tensor in tensors_in((args, kwargs)):
@@ -36,10 +37,9 @@ def given_tensors(
             metadata_of(tensor)  # raises
     if execute:
         _refuse_valueless(modules, (args, kwargs))
-    assumed = Assumed(modules, args, kwargs, signature)
-    maker = _Maker(modules, assumed)
-    filled = fill_once((args, kwargs), maker.real if execute else maker.fake)
-    return Given(filled[0], filled[1], assumed.sentences)
+    maker = _Maker(modules, Assumed(modules, args, kwargs, signature, say), at_once=at_once)
+    filled: tuple[Any, Any] = fill_once((args, kwargs), maker.real if execute else maker.fake)
+    return filled
 
 
 def _refuse_valueless(modules: Modules, given: Any) -> None:
@@ -53,7 +53,7 @@ def _refuse_valueless(modules: Modules, given: Any) -> None:
 class _Maker:
     """Makes a tensor for each input: of the dtype and on the device of the model's parameters."""
 
-    def __init__(self, modules: Modules, assumed: Assumed) -> None:
+    def __init__(self, modules: Modules, assumed: Assumed, *, at_once: bool) -> None:
         parameters = modules.parameters()
         first = next((p for p in parameters if p.is_floating_point()), None)
         self.dtype = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
@@ -61,6 +61,7 @@ class _Maker:
         self.held = modules.held
         self.distributed = distributed_tensor()
         self.assumed = assumed
+        self.at_once = at_once
         elsewhere = self.device.type != "cpu" and not any(p.device == self.device and has_values(p) for p in parameters)
         self.only_fake = elsewhere  # PyTorch's fake tensors may be on a device that this machine does not have
 
@@ -68,13 +69,13 @@ class _Maker:
         """A tensor without values, but for integers, as they may decide what runs."""
         if isinstance(given, Spec):
             values = None if self.only_fake else self.assumed.values(given, self.device)
-            if values is not None:
-                return values
-            return make(metadata(given.shape, contiguous(given.shape), given.dtype or self.dtype, self.device))
+            meta = metadata(given.shape, contiguous(given.shape), given.dtype or self.dtype, self.device)
+            if values is None or (self.at_once and meta.numel > ASKED_ELEMENTS):
+                return make(meta)
+            return values() if self.at_once else defer(Step(values, elements=meta.numel), meta)
         if given.layout is not torch.strided or id(given) in self.held or type(given) is self.distributed:
             return given
-        small_integers = not given.is_floating_point() and not given.is_complex() and given.numel() <= FOLDED_ELEMENTS
-        if small_integers and has_values(given):
+        if has_values(given) and not given.is_floating_point() and not given.is_complex():
             return given
         return make(metadata_of(given), requires_grad=given.requires_grad)
 
@@ -84,7 +85,7 @@ class _Maker:
             return given
         values = self.assumed.values(given, self.device)
         if values is not None:
-            return values
+            return values()
         dtype = given.dtype or self.dtype
         if dtype.is_floating_point and dtype.itemsize > 1:
             return torch.rand(given.shape, generator=torch.Generator().manual_seed(0), device="cpu").to(

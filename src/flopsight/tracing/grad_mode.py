@@ -39,11 +39,12 @@ def _check() -> None:
 def _read(name: str) -> property:
     attribute = getattr(torch.Tensor, name)
 
-    def get(self: torch.Tensor) -> Any:
-        _check()
+    def get(self: AsksAutograd) -> Any:
+        if self.graded:
+            _check()
         return attribute.__get__(self)
 
-    def set_(self: torch.Tensor, value: Any) -> None:
+    def set_(self: AsksAutograd, value: Any) -> None:
         _check()
         attribute.__set__(self, value)
 
@@ -61,7 +62,12 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 class AsksAutograd:
-    """The attributes and methods of a tensor that tell what autograd knows of it."""
+    """The attributes and methods of a tensor that tell what autograd knows of it.
+
+    graded: whether it may require a gradient, as far as a run without autograd can tell.
+    """
+
+    graded: bool = True
 
     requires_grad = _read("requires_grad")
     grad_fn = _read("grad_fn")
@@ -156,5 +162,5 @@ def decides(packet: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> An
 
 def refuse_unknown(decisive: Any) -> None:
     """Raises: NeedsAutograd for a stand-in of which it is not known whether it would require a gradient."""
-    if isinstance(decisive, AsksAutograd):
+    if isinstance(decisive, AsksAutograd) and decisive.graded:
         _check()

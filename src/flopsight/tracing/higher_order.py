@@ -16,7 +16,8 @@ from flopsight.cost import Cost
 from flopsight.errors import InputError
 from flopsight.formulas.registry import bind, load_formulas
 from flopsight.record import Operation
-from flopsight.tracing.fake import Fake, make, metadata_of
+from flopsight.tracing.deferred import valued
+from flopsight.tracing.fake import has_values, make, metadata_of
 from flopsight.tracing.operators import flat_results
 from flopsight.tracing.replacement import Replacement
 
@@ -111,8 +112,8 @@ def _shown(query: tuple[int, ...], key: tuple[int, ...], block_mask: tuple[Any, 
     if block_mask is None:
         return None
     partial, full = block_mask[2], block_mask[4]
-    counts = [count for count in (partial, full) if count is not None]
-    if any(type(count) is Fake or count.is_meta for count in counts):
+    counts = [valued(count) for count in (partial, full) if count is not None]
+    if not all(map(has_values, counts)):
         return None
     with torch._C._DisableTorchDispatch():
         kept = sum(int(count.sum()) for count in counts)

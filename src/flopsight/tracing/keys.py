@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
+from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.operators import packed_tensors
 from flopsight.tracing.tensors import UserTensors
 
-FAKE, VALUELESS, CONSTANT = 1, 2, 4
+FAKE, VALUELESS, CONSTANT, DEFERRED = 1, 2, 4, 8
 """What the tensors of a call are, as bits; a constant is one of integers, whose values may decide shapes."""
 
 
@@ -62,6 +63,9 @@ class Keys:
                     key.append(tuple(value))
             elif kind is bool or kind is float or kind is complex:
                 key.append((kind, value))
+            elif kind is Deferred:
+                key.append(metadata_of(value))
+                bits |= FAKE if value.memory.unknown else DEFERRED if value.is_floating_point() else DEFERRED | CONSTANT
             elif isinstance(value, torch.Tensor):
                 bits |= self._real(value, key)
             elif isinstance(value, torch.Generator):

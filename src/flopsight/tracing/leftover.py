@@ -11,6 +11,7 @@ from collections import deque
 from typing import Any
 
 from flopsight.errors import StandInWarning
+from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.fake import Fake
 from flopsight.tracing.others import OtherThreads
 
@@ -19,7 +20,7 @@ _NAMELESS = (list, tuple, set, frozenset, deque, types.CellType, types.MethodTyp
 
 def alive() -> int:
     """A number that grows by one with each stand-in: each holds a reference to its class."""
-    return sys.getrefcount(Fake)
+    return sys.getrefcount(Fake) + sys.getrefcount(Deferred)
 
 
 def warn_of_leftovers(before: int, others: OtherThreads) -> None:
@@ -33,8 +34,8 @@ def warn_of_leftovers(before: int, others: OtherThreads) -> None:
     gc.collect(0)
     if alive() <= before:
         return
-    young = [item for item in gc.get_objects(1) if type(item) is Fake]
-    left = young or [item for item in gc.get_objects() if type(item) is Fake]
+    young = [item for item in gc.get_objects(1) if _is_valueless(item)]
+    left = young or [item for item in gc.get_objects() if _is_valueless(item)]
     holders = [holder for item in left if (holder := _holder(item, [left, young])) is not None]
     if holders:
         warnings.warn(
@@ -43,6 +44,10 @@ def warn_of_leftovers(before: int, others: OtherThreads) -> None:
             StandInWarning,
             stacklevel=3,
         )
+
+
+def _is_valueless(item: Any) -> bool:
+    return type(item) is Fake or (type(item) is Deferred and item.memory.unknown)
 
 
 def _holder(item: Any, left: list[list[Any]]) -> str | None:
@@ -54,7 +59,7 @@ def _holder(item: Any, left: list[list[Any]]) -> str | None:
         above: list[Any] = []
         for inside in level:
             for referrer in gc.get_referrers(inside):
-                if isinstance(referrer, (types.FrameType, Fake)):
+                if isinstance(referrer, (types.FrameType, Fake, Deferred)):
                     continue
                 if any(referrer is own for own in (*ours, ours, level, above)):
                     continue

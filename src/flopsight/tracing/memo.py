@@ -11,7 +11,7 @@ from flopsight.tracing.fake import Metadata
 from flopsight.tracing.operators import OperatorInfo, registry_version
 
 FOLDED_ELEMENTS = 1 << 16
-"""Operators on constants that touch at most this many elements are run for real: control flow can use the results."""
+"""Operators on constants that touch at most this many elements are run at once; others when a value is asked for."""
 
 
 class Call:
@@ -19,20 +19,21 @@ class Call:
 
     operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
     several: whether it makes several new ones. target: the position of the argument that is the only result, where the
-    operator writes to it. small: whether it touches few enough elements to be run on constants. foldable: whether
-    it then may be run without another look, as it writes to nothing.
+    operator writes to it. touched: how many elements there are in all. small: whether these are few enough to run
+    it at once on constants. foldable: whether it then may be run without another look, as it writes to nothing.
     """
 
-    __slots__ = ("foldable", "operation", "results", "several", "single", "small", "target")
+    __slots__ = ("foldable", "operation", "results", "several", "single", "small", "target", "touched")
 
-    def __init__(self, info: OperatorInfo, operation: Operation, results: Any, *, small: bool) -> None:
+    def __init__(self, info: OperatorInfo, operation: Operation, results: Any, *, touched: int) -> None:
         self.operation = operation
         self.results = results
         new = not info.writes
         self.single = results if new and isinstance(results, Metadata) else None
         self.several = new and isinstance(results, (list, tuple))
         self.target = info.target
-        self.small = small
+        self.touched = touched
+        self.small = small = touched <= FOLDED_ELEMENTS
         self.foldable = small and new and not info.random and not info.view and not info.dynamic
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import nn
 
+from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.fake import Fake
 
 MISSING = object()
@@ -25,7 +26,7 @@ def holds_fake(value: Any) -> bool:
     """Whether a value is a stand-in, or has one in it a few steps away."""
     level = [value]
     for _ in range(5):
-        if any(type(item) is Fake for item in level):
+        if any(type(item) in (Fake, Deferred) for item in level):
             return True
         level = [item for item in gc.get_referents(*level) if not isinstance(item, _LEADS_AWAY)]
     return False

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from flopsight.errors import InputError
+from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.fake import Fake, Metadata, make
 
 
@@ -17,7 +18,7 @@ def resize(target: Any, result: Any, operator: str, *, owned: bool) -> None:
     """
     if not isinstance(result, Metadata) or not isinstance(target, torch.Tensor) or target.shape == result.shape:
         return
-    if type(target) is Fake:
+    if type(target) in (Fake, Deferred):
         target.data = make(result)
     elif owned:
         with torch._C._DisableTorchDispatch(), torch.no_grad():

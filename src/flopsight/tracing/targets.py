@@ -10,6 +10,7 @@ import torch
 
 from flopsight.formulas.registry import REGISTRY, Formula, bind
 from flopsight.record import Operation, Specs
+from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.place import active
 
@@ -35,7 +36,7 @@ def run(target: Any, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     signature = inspect.signature(target.fn if kernel else call)
     accepted = {name: value for name, value in kwargs.items() if name in signature.parameters}
     named = signature.bind_partial(*args, **accepted).arguments
-    if kernel and any(type(value) is Fake for value in named.values()):
+    if kernel and any(type(value) in (Fake, Deferred) for value in named.values()):
         output = None  # there is nothing to launch it on: it writes to tensors that have no values
     else:
         with scopes.muted():

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from flopsight.tracing.deferred import Deferred, Memory, before_write
 from flopsight.tracing.fake import storage_key
 from flopsight.tracing.operators import OperatorInfo
 from flopsight.tracing.others import OtherThreads
@@ -28,6 +29,7 @@ class UserTensors:
         self.protect = protect
         self.overwritten: dict[int, Any] = {}
         self._made: dict[int, Any] = {}
+        self._memories: dict[int, Memory] = {}
         self._kept: set[int] = set()
         self.reached: list[torch.Tensor] = []
         self._looked_at = 0
@@ -68,11 +70,29 @@ class UserTensors:
                 self.note_made(item)
 
     def note_overwritten(self, tensor: torch.Tensor) -> None:
-        """The values of a real tensor are no longer what its memory holds."""
+        """The values of a tensor are no longer what its memory holds."""
+        if type(tensor) is Deferred:
+            tensor.memory.unknown = True
+            return
         key = storage_key(tensor)
         if key is not None:
             self._note_version(key, tensor)
             self.overwritten[key] = tensor.untyped_storage()
+
+    def memory_of(self, tensor: torch.Tensor) -> Memory | None:
+        """What tells who is still to read a real tensor; None for one that the run does not write to."""
+        key = storage_key(tensor)
+        if key is None or key not in self._made:
+            return None
+        return self._memories.setdefault(key, Memory())
+
+    def before_change(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Have real tensors read by what is still to read them, before they are written to or reshaped."""
+        if self._memories:
+            for tensor in tensors:
+                memory = self._memories.get(storage_key(tensor) or 0)
+                if memory is not None:
+                    before_write(memory)
 
     def is_overwritten(self, tensor: torch.Tensor) -> bool:
         """Whether the run wrote unknown values to this tensor's memory."""

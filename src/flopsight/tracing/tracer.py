@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -17,6 +16,8 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.record import Operation, Profile
 from flopsight.tracing import leftover
+from flopsight.tracing.assumed import assumes
+from flopsight.tracing.attempts import traced
 from flopsight.tracing.autocast import cleared_store
 from flopsight.tracing.backward import run_backward
 from flopsight.tracing.compiled import original
@@ -25,7 +26,6 @@ from flopsight.tracing.distributed import awaited_gradients
 from flopsight.tracing.exported import opened
 from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
-from flopsight.tracing.grad_mode import NeedsAutograd
 from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.others import OtherThreads
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 Model = nn.Module | Callable[..., Any]
-_TRACKED: WeakSet[nn.Module] = WeakSet()
-"""Modules that turned out to ask for gradients: they are run with autograd at once."""
 
 
 def profile(
@@ -79,18 +77,10 @@ def profile(
 
 
 def _traced(request: _Request) -> Profile:
-    """The profile of a request; without autograd if that will do."""
-    without = request.run is request.module and not request.backward and not request.execute
-    without = without and request.module not in _TRACKED
-    try:
-        return _trace(request, below_autograd=without)
-    except (ModelError, NeedsAutograd) as reason:
-        if not without:
-            raise
-        record = _trace(request, below_autograd=False)
-        if request.module is not None and isinstance(reason, NeedsAutograd):
-            _TRACKED.add(request.module)
-        return record
+    """The profile of a request, in the cheapest way that will do."""
+    below_autograd = request.run is request.module and not request.backward and not request.execute
+    at_once = request.execute or not assumes((request.args, request.kwargs))
+    return traced(partial(_trace, request), request.module, below_autograd=below_autograd, at_once=at_once)
 
 
 def _runs_on(request: _Request, args: Any, kwargs: Any) -> None:
@@ -131,11 +121,12 @@ class _Request:
         return {"inputs": given, "backward": self.backward, "execute": self.execute, "torch": torch.__version__}
 
 
-def _trace(request: _Request, *, below_autograd: bool) -> Profile:
+def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile:
     """Run the request under a dispatcher.
 
-    below_autograd: without autograd, which takes half the time, for a forward of a module. Code that asks for gradients
-    (NeedsAutograd), or fails for want of them (ModelError), has to be run again with it.
+    below_autograd: without autograd, which takes half the time, for a forward of a module. at_once: integers given by
+    shape are made at once. Code that asks for gradients (NeedsAutograd), or fails for want of either (ModelError), has
+    to be run again.
     """
     scopes = Scopes(restore=True)
     state = scopes.state
@@ -149,14 +140,15 @@ def _trace(request: _Request, *, below_autograd: bool) -> Profile:
         )
     dispatcher = Dispatcher(scopes, execute=request.execute, protect=True, below_autograd=below_autograd)
     signature = Signature(request.run)
-    given = given_tensors(request.args, request.kwargs, scopes.modules, signature, execute=request.execute)
-    args, kwargs = given.args, given.kwargs
+    say = dispatcher.ledger.assume
+    args, kwargs = given_tensors(
+        request.args, request.kwargs, scopes.modules, signature, say, execute=request.execute, at_once=at_once
+    )
     if request.execute:
         held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
         dispatcher.tensors.reached = state.tensors
     about = request.about(args, kwargs)
-    dispatcher.ledger.notes += given.assumptions
     try:
         _run(request, args, kwargs, scopes, dispatcher)
     finally:

@@ -99,3 +99,6 @@ BY_VALUES: dict[str, Callable[..., Any]] = {
     "aten::masked_select": _masked_select,
 }
 """By operator: a function of its arguments that gives the results, or None where it takes no constants."""
+
+ASKING = {"aten::_ctc_loss", "aten::_ctc_loss.Tensor", "aten::_pack_padded_sequence"}
+"""Operators that look at values though PyTorch does not say so."""
