@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from versions import REFERENCE, VERSION
 
 from flopsight import cli
 from flopsight.sources.torchvision_operators import torchvision_importable
@@ -42,10 +43,18 @@ def blocks(page: Path) -> list[Block]:
 
 def check_output(printed: str, shown: str) -> None:
     def tidy(text: str) -> str:
-        return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
+        lines = map(str.rstrip, text.strip("\n").splitlines())
+        return "\n".join(lines if VERSION.startswith(REFERENCE) else map(uncounted, lines)) + "\n"
 
     same = doctest.OutputChecker().check_output(tidy(shown), tidy(printed), doctest.ELLIPSIS)
     assert same, f"the page shows\n{tidy(shown)}\nbut it is\n{tidy(printed)}"
+
+
+def uncounted(line: str) -> str:
+    """A line without the number of calls, which differs from version to version by views and copies."""
+    if line.startswith(("movement ", "calls ")):
+        return line.split()[0]
+    return re.sub(r" +[\d,]+$", "", line) if line.startswith(("forward ", "backward ")) else line
 
 
 def commands(text: str) -> Iterator[tuple[list[str], str]]:
@@ -113,6 +122,13 @@ def test_commands_and_options_are_described(name: str) -> None:
     assert f"`flopsight {name}" in page
     missing = {option for option in options(name) if not re.search(rf"`{option}\b", page)}
     assert not missing, f"docs/command-line.md does not describe {', '.join(sorted(missing))} of {name}"
+
+
+def test_other_versions_may_differ_in_calls_alone() -> None:
+    assert uncounted("movement          879           0                  0") == "movement"
+    assert uncounted("calls                 1,227  operator calls") == "calls"
+    assert uncounted("backward  301,311  602,623  604,106    834") == "backward  301,311  602,623  604,106"
+    assert uncounted("reduction          49           0           84.852 M").endswith("84.852 M")
 
 
 def test_a_wrong_output_is_noticed() -> None:

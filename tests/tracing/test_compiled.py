@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils import _python_dispatch
 
 import flopsight
 from flopsight import Profile, Profiler
@@ -233,26 +234,29 @@ def test_what_another_thread_calls_meanwhile_is_compiled_afterwards() -> None:
 def test_of_two_runs_at_once_the_first_to_end_leaves_the_other_alone() -> None:
     eval_frame = torch._dynamo.eval_frame
     before = eval_frame._stance
-    together, ended, totals = threading.Barrier(2, timeout=60), threading.Event(), []
+    inside, both, ended, totals = threading.Event(), threading.Event(), threading.Event(), []
 
-    def run(first: bool) -> None:
+    def run(arrives: threading.Event, goes_on: threading.Event) -> None:
         layers = compiled_function(fullgraph=True)
 
         def model(x: torch.Tensor) -> torch.Tensor:
-            together.wait()
-            assert first or ended.wait(60)
+            arrives.set()
+            assert goes_on.wait(60)
             return layers(x)
 
         totals.append(flopsight.profile(model, INPUT).macs)
         ended.set()
 
-    threads = [threading.Thread(target=run, args=(first,)) for first in (True, False)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    first = threading.Thread(target=run, args=(inside, both))
+    second = threading.Thread(target=run, args=(both, ended))
+    first.start()
+    assert inside.wait(60)
+    second.start()
+    first.join()
+    second.join()
     assert totals == [MACS, MACS]
     assert eval_frame._stance is before
+    assert not _python_dispatch.is_in_torch_dispatch_mode()
     assert_compiles()
 
 

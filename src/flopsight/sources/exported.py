@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ def build(request: Request) -> Workload:
     if request.arguments or request.train:
         raise InputError(f"{path} is a program that is exported already: it takes no arguments and no other mode.")
     try:
-        with _quiet("torch.export"):
+        with _quiet():
             program = torch.export.load(path)
     except Exception as error:
         raise InputError(f"{path} cannot be read as a program of torch.export: {_first_line(error)}") from error
@@ -30,12 +31,14 @@ def build(request: Request) -> Workload:
 
 
 @contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    """PyTorch logs a traceback for each format that it tries in vain; what counts is the error of the last."""
-    log = logging.getLogger(logger)
+def _quiet() -> Iterator[None]:
+    """PyTorch logs a traceback of each format that it tries in vain, and warns of how it reads; its error says it."""
+    log = logging.getLogger("torch.export")
     before, log.disabled = log.disabled, True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         log.disabled = before
 

@@ -19,11 +19,16 @@ from types import ModuleType
 from typing import Any
 
 from torch import nn
+from torch.utils import _python_dispatch
 
 from flopsight.tracing.place import active
 from flopsight.tracing.replacement import Replacement
 
 _DYNAMO = "torch._dynamo.eval_frame"
+_FLAGS = tuple(name for name in vars(_python_dispatch) if name.startswith("_is_in_"))
+_OF_GUARDS = "_is_in_any_mode_without_ignore_compile_internals"
+_SET_FLAG = getattr(_python_dispatch, "set_is_in_mode_without_ignore_compile_internals", None)
+"""Says whether a mode is on, in any thread, to code that is compiled: each mode puts back what it found."""
 
 
 def is_wrapper(module: nn.Module) -> bool:
@@ -53,12 +58,14 @@ class _Originals(MetaPathFinder):
         self._lock = threading.RLock()
         self._before: Any = None
         self._stance: Any = None
+        self._off: list[str] = []
 
     def begin(self) -> None:
         with self._lock:
             self._runs += 1
             if self._runs > 1:
                 return
+            self._off = [flag for flag in _FLAGS if not getattr(_python_dispatch, flag)]
             if (dynamo := sys.modules.get(_DYNAMO)) is not None:
                 self._install(dynamo)
             else:
@@ -76,6 +83,10 @@ class _Originals(MetaPathFinder):
                 if dynamo._stance is self._stance:  # else the user's code has set another one
                     dynamo._stance = self._before
                 self._stance = self._before = None
+            for flag in self._off:  # runs that overlap leave them on
+                setattr(_python_dispatch, flag, False)
+            if _SET_FLAG is not None and _OF_GUARDS in self._off:
+                _SET_FLAG(False)
 
     def _install(self, dynamo: Any) -> None:
         if not hasattr(dynamo, "_stance"):

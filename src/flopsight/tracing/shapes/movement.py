@@ -9,7 +9,7 @@ import torch
 
 from flopsight.tracing.fake import Metadata, contiguous, metadata
 from flopsight.tracing.shapes.elementwise import broadcast
-from flopsight.tracing.shapes.rules import Result, rule
+from flopsight.tracing.shapes.rules import Mismatch, Result, rule
 from flopsight.tracing.shapes.strides import dense
 
 
@@ -17,7 +17,12 @@ from flopsight.tracing.shapes.strides import dense
 def _embedding(
     weight: Metadata, indices: Metadata, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Result:
-    if weight.ndim != 2 or indices.dtype not in (torch.int64, torch.int32):
+    if indices.dtype not in (torch.int64, torch.int32):  # not every version's meta kernel asks
+        raise Mismatch(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"{indices.dtype} instead (while checking arguments for embedding)"
+        )
+    if weight.ndim != 2:
         return None
     return weight.like((*indices.shape, weight.shape[1]))
 

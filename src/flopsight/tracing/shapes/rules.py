@@ -11,7 +11,7 @@ Result = Any  # Metadata, a tuple of them, or None where the rule does not apply
 
 
 class Mismatch(RuntimeError):
-    """Shapes that do not fit, in the words of PyTorch's own kernel."""
+    """Shapes or dtypes that do not fit, in the words of PyTorch's own kernel."""
 
 
 RULES: dict[str, Callable[..., Result]] = {}
