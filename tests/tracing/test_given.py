@@ -179,3 +179,14 @@ def test_annotations_and_defaults_tell_integers_from_shapes():
     profile(Signatures(), by_name, kwargs=named)
     profile(Signatures().forward, by_name, kwargs=named)
     assert tuple(seen([(2, 3), [2, 3]])[0][1].shape) == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["mask", "src_key_padding_mask"])
+def test_a_mask_of_numbers_is_looked_at(name):
+    shape = (7, 7) if name == "mask" else (2, 7)
+    mask = torch.zeros(shape).masked_fill(torch.ones(shape).triu(1).bool(), -torch.inf)
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), 2)
+    before = mask.clone()
+    fake, real = (profile(encoder, (2, 7, 16), kwargs={name: mask}, execute=execute) for execute in (False, True))
+    assert fake.total("exact") == real.total("exact")
+    assert torch.equal(mask, before)

@@ -34,11 +34,16 @@ class Assumed:
         self._say = say
         named = [(signature.name(at), value) for at, value in enumerate(args)] + list(kwargs.items())
         self._names = {id(spec): name for top, value in named for name, spec in _specs(value, top)}
+        self._masks = {id(tensor) for name, value in named if "mask" in name.lower() for tensor in tensors_in(value)}
         self._shapes = [(name, tuple(item.shape)) for name, value in named for item in _all_given(value)]
         embeddings = [m for m in modules.all() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
         self._vocabulary = min((m.num_embeddings for m in embeddings), default=0)
         padding = max((m.padding_idx for m in embeddings if m.padding_idx is not None), default=-1)
         self._first = padding + 1 if padding + 1 < self._vocabulary else 0
+
+    def is_mask(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is given as a mask: layers look at its values, to see whether it is causal."""
+        return id(tensor) in self._masks
 
     def values(self, spec: Spec, device: torch.device) -> Callable[[], torch.Tensor] | None:
         """What makes a tensor of integers or truth values for `spec`; None where there is nothing to go by."""

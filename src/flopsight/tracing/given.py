@@ -66,7 +66,7 @@ class _Maker:
         self.only_fake = elsewhere  # PyTorch's fake tensors may be on a device that this machine does not have
 
     def fake(self, given: Any) -> Any:
-        """A tensor without values, but for integers, as they may decide what runs."""
+        """A tensor without values, but for integers and masks, as they may decide what runs."""
         if isinstance(given, Spec):
             values = None if self.only_fake else self.assumed.values(given, self.device)
             meta = metadata(given.shape, contiguous(given.shape), given.dtype or self.dtype, self.device)
@@ -77,6 +77,8 @@ class _Maker:
             return given
         if has_values(given) and not given.is_floating_point() and not given.is_complex():
             return given
+        if has_values(given) and self.assumed.is_mask(given) and not given.requires_grad:
+            return defer(Step(given.clone, elements=given.numel()), metadata_of(given))
         return make(metadata_of(given), requires_grad=given.requires_grad)
 
     def real(self, given: Any) -> Any:
