@@ -188,7 +188,8 @@ def _associative_scan(dispatcher: Dispatcher, combine_fn: Any, xs: Any, addition
         specs.append(pytree.tree_structure(out))
         return out
 
-    leaves = generic_associative_scan(combine, xs, additional_inputs=additional_inputs)
+    scan: Callable[..., Any] = generic_associative_scan
+    leaves = scan(combine, xs, additional_inputs=additional_inputs)
     return pytree.tree_unflatten(leaves, specs[0]) if specs else leaves
 
 
