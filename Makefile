@@ -7,6 +7,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
+INSTALLED := $(VENV)/.torch.txt
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 FUZZ ?= 10000
@@ -24,18 +25,20 @@ help:
 	@echo 'make bench   time flopsight beside other tools (about half an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
 	@echo 'make clean   remove $(VENV) and caches'
-	@echo 'A build of PyTorch of your own: make demo TORCH="torch==2.13.0"'
+	@echo 'Another PyTorch: make demo TORCH=torch==2.9.1, make test TORCH=torch==2.9.1 VENV=.venv-2.9 PYTHON=python3.12'
 
-# PyTorch first and by itself, so that nothing below pulls in another build of it. torchvision is optional for the demo.
-$(RUNTIME): pyproject.toml requirements/models.txt
+# PyTorch first and by itself; nothing below may pull in another build of it. torchvision, of the version that goes with
+# it, is optional for the demo.
+$(RUNTIME): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)" numpy pillow
-	-$(PIP) --no-deps torchvision==0.28.0
-	$(PIP) --editable .
+	$(BIN)/python -c 'import importlib.metadata as m; print("torch==" + m.version("torch"))' > $(INSTALLED)
+	-$(PIP) --constraint $(INSTALLED) torchvision
+	$(PIP) --constraint $(INSTALLED) --editable .
 	@touch $@
 
 $(TOOLS): $(RUNTIME) requirements/tools.txt requirements/models.txt requirements/peers.txt
-	$(PIP) --requirement requirements/tools.txt
+	$(PIP) --constraint $(INSTALLED) --requirement requirements/tools.txt
 	$(PIP) --no-deps --requirement requirements/models.txt
 	-$(PIP) --no-deps --no-build-isolation --requirement requirements/peers.txt
 	@touch $@

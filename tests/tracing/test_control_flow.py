@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._higher_order_ops import scan, utils, while_loop
+from torch._higher_order_ops import effects, scan, utils, while_loop
 from torch._higher_order_ops.associative_scan import associative_scan
 from torch._higher_order_ops.map import map as mapped
 from torch._ops import HigherOrderOperator, _higher_order_ops
 from torch.fx import symbolic_trace
+from versions import VERSION
 
 import flopsight
 from flopsight.errors import InputError, NeedsValuesError
-from flopsight.tracing import coverage
+from flopsight.tracing import control_flow, coverage
 from flopsight.tracing.higher_order import FOLLOWED
 
 SIZE, STEPS = 4, 3
@@ -67,9 +70,29 @@ EAGER: dict[Function, int] = {
 }
 
 
+USED = {"scanned": "scan", "prefix": "associative_scan"}
+
+
+def _skip_unlike(name: str) -> None:
+    """Skip where this version of PyTorch does not have the operator, or has it with other arguments."""
+    coverage._register()
+    if name not in _higher_order_ops:
+        pytest.skip(f"PyTorch {VERSION} has no {name}")
+    taken = inspect.signature(_higher_order_ops[name].__call__).parameters
+    unlike = {
+        "scan": "dim" in taken,
+        "associative_scan": "dim" in taken,
+        "invoke_subgraph": "operands" in taken and taken["operands"].kind is not inspect.Parameter.VAR_POSITIONAL,
+        "with_effects": len(inspect.signature(effects.has_effects).parameters) > 1,
+    }
+    if unlike.get(name):
+        pytest.skip(f"{name} of PyTorch {VERSION} takes other arguments")
+
+
 @pytest.mark.parametrize("function", list(EAGER))
 @pytest.mark.parametrize("grad", [False, True])
 def test_counted_the_same_with_and_without_values(function: Function, grad: bool) -> None:
+    _skip_unlike(USED.get(function.__name__, "cond"))
     compile_and_call, dispatch = getattr(utils, "_hop_compile_and_call", None), HigherOrderOperator.dispatch
     x, w = torch.ones(SIZE, SIZE, requires_grad=grad), torch.ones(SIZE, SIZE)
     fake = flopsight.profile(function, (x, w), strict=True)
@@ -88,6 +111,7 @@ def test_counted_the_same_with_and_without_values(function: Function, grad: bool
 
 
 def test_results_under_a_profiler_are_those_without() -> None:
+    _skip_unlike("scan")
     x, w = torch.arange(16.0).view(SIZE, SIZE), torch.eye(SIZE) + 1
     with flopsight.Profiler():
         outs = {function: function(x, w) for function in EAGER if function is not prefix}
@@ -145,6 +169,17 @@ def test_a_loop_whose_length_depends_on_values_is_refused() -> None:
     with pytest.raises(NeedsValuesError, match=r"how often a while_loop runs depends on values.*execute=True"):
         flopsight.profile(forward, (2, 2))
     assert flopsight.profile(forward, torch.zeros(2, 2), execute=True).cost.add == 4 * 3 + 3 * 4, "4 sums, 3 steps"
+
+
+@pytest.mark.parametrize("execute", [False, True])
+def test_vmap_has_its_own_way_with_cond(execute: bool) -> None:
+    """Both branches of every row, one of them with a product, and a choice between the results."""
+
+    def forward(x: Tensor, w: Tensor) -> Tensor:
+        return torch.vmap(lambda row: torch.cond(row.sum() > 0, lambda a: w @ a, lambda a: a + 1, (row,)))(x)
+
+    x, w = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
+    assert flopsight.profile(forward, (x, w), execute=execute, strict=True).macs == PRODUCT
 
 
 def test_compilation_works_after_a_run() -> None:
@@ -214,9 +249,7 @@ DIRECT: dict[str, tuple[Function, int]] = {
 @pytest.mark.parametrize("name", sorted(FOLLOWED | coverage._WRAPPERS))
 @pytest.mark.parametrize("grad", [False, True])
 def test_each_operator_that_the_table_calls_counted(name: str, grad: bool) -> None:
-    coverage._register()
-    if name not in _higher_order_ops:
-        pytest.skip("not in this version of PyTorch")
+    _skip_unlike(name)
     function, macs = DIRECT[name]
     for execute in (False, True):
         x, w = torch.ones(SIZE, SIZE, requires_grad=grad), torch.ones(SIZE, SIZE)
@@ -224,8 +257,16 @@ def test_each_operator_that_the_table_calls_counted(name: str, grad: bool) -> No
         assert profile.macs == macs, f"{name}, execute={execute}"
 
 
+def test_an_operator_of_other_arguments_than_the_rule_takes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(_higher_order_ops["map_impl"]), "__call__", lambda self, f, xs, dim: map_call(f, xs, dim))
+    control_flow._check_arguments.cache_clear()
+    map_call = partial(HigherOrderOperator.__call__, _higher_order_ops["map_impl"])
+    with pytest.raises(InputError, match=r"cannot follow the operator map_impl of PyTorch .* other arguments"):
+        flopsight.profile(lambda x: _operator("map_impl", torch.neg, [x], 0), (SIZE, SIZE))
+
+
 def test_an_operator_that_hides_its_work_is_unknown() -> None:
-    coverage._register()
+    _skip_unlike("foreach_map")
 
     def forward(x: Tensor) -> Any:
         return _operator("foreach_map", lambda a: [item @ item for item in a], [x])

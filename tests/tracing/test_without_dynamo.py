@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from versions import REFERENCE, VERSION
 
 START = """
 import sys
@@ -90,12 +91,17 @@ def test_forward_and_backward_leave_dynamo_out(mode) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_without_us_the_same_kernel_imports_dynamo() -> None:
-    """PyTorch does so of itself; once it does not, `tracing.without_dynamo` can go."""
+@pytest.fixture(scope="module")
+def _kernels_ask() -> None:
+    """Skip where PyTorch's kernels import no Dynamo of themselves; once none does, `tracing.without_dynamo` can go."""
     code = "import torch, sys\nx = torch.empty(3, device='meta')\ntorch.ops.aten.threshold_backward(x, x, 0)\n"
-    assert fresh(code + "assert 'torch._dynamo' in sys.modules").returncode == 0
+    asks = fresh(code + "assert 'torch._dynamo' in sys.modules").returncode == 0
+    if not asks and not VERSION.startswith(REFERENCE):
+        pytest.skip(f"PyTorch {VERSION} has kernels that import no Dynamo")
+    assert asks
 
 
+@pytest.mark.usefixtures("_kernels_ask")
 def test_compilation_works_afterwards_and_asks_dynamo_again() -> None:
     code = """
 from flopsight.tracing import without_dynamo
@@ -132,6 +138,7 @@ assert (again.macs, again.cost) == (record.macs, record.cost)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("_kernels_ask")
 def test_where_dynamo_is_there_nothing_is_changed() -> None:
     code = """
 import torch._dynamo

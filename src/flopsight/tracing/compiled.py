@@ -18,13 +18,15 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils import _python_dispatch
 
 from flopsight.tracing.place import active
 from flopsight.tracing.replacement import Replacement
 
-_DYNAMO = "torch._dynamo.eval_frame"
+_PACKAGE = "torch._dynamo"
+_DYNAMO = f"{_PACKAGE}.eval_frame"
 _FLAGS = tuple(name for name in vars(_python_dispatch) if name.startswith("_is_in_"))
 _OF_GUARDS = "_is_in_any_mode_without_ignore_compile_internals"
 _SET_FLAG = getattr(_python_dispatch, "set_is_in_mode_without_ignore_compile_internals", None)
@@ -97,8 +99,10 @@ class _Originals(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The ordinary spec of the module that holds the stance, which is put in place once the module has run."""
-        if fullname != _DYNAMO:
+        """The ordinary spec of the module that holds the stance, which is put in place once the module has run, and of
+        its package, whose operators on import (2.6 has some) are none of the run's.
+        """
+        if fullname not in (_DYNAMO, _PACKAGE):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
@@ -107,9 +111,10 @@ class _Originals(MetaPathFinder):
         return spec
 
     def _execute(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
-        execute(module)
+        with torch._C._DisableTorchDispatch():
+            execute(module)
         with self._lock:
-            if self._runs:
+            if self._runs and module.__name__ == _DYNAMO:
                 self._install(module)
 
 

@@ -7,18 +7,22 @@ return. A loop is as long as it really is, so what it holds is counted that ofte
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._C import DispatchKey
 from torch._higher_order_ops import utils
 from torch._ops import HigherOrderOperator
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode_temporarily
 
 from flopsight.cost import ZERO
-from flopsight.errors import NeedsValuesError
+from flopsight.errors import InputError, NeedsValuesError
 from flopsight.record import Operation
 from flopsight.tracing.place import active, current_place
 from flopsight.tracing.replacement import Replacement
@@ -26,7 +30,9 @@ from flopsight.tracing.replacement import Replacement
 if TYPE_CHECKING:
     from flopsight.tracing.dispatch import Dispatcher
 
-_LAYER = torch._C.DispatchKey.FuncTorchDynamicLayerFrontMode
+_LAYER = DispatchKey.FuncTorchDynamicLayerFrontMode
+_MODES_SEE_OPERATORS = hasattr(TorchDispatchMode, "supports_higher_order_operators")
+"""Whether PyTorch hands operators that take functions to a mode, as it does since 2.7."""
 
 
 def _uncompiled(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
@@ -37,10 +43,36 @@ def _uncompiled(fn: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
 def _dispatch(self: HigherOrderOperator, /, dispatch_key: Any, *args: Any, **kwargs: Any) -> Any:
     """Run an operator's functions by the rule for it, above its kernel for autograd, which would trace them."""
     scopes = active()
-    rule = _RULES.get(self.name()) if scopes is not None and dispatch_key is not _LAYER else None
-    if rule is None or scopes.dispatcher is None or _get_current_dispatch_mode() is not scopes.dispatcher:
-        return _DISPATCH.original(self, dispatch_key, *args, **kwargs)
-    return rule(scopes.dispatcher, *args, **kwargs)
+    ours = scopes is not None and _get_current_dispatch_mode() is scopes.dispatcher is not None
+    rule = None if not ours or _transformed(self, dispatch_key) else _RULES.get(self.name())
+    if rule is not None:
+        _check_arguments(self)
+        return rule(scopes.dispatcher, *args, **kwargs)
+    if ours and dispatch_key == DispatchKey.Python and not _MODES_SEE_OPERATORS:
+        with _pop_mode_temporarily() as mode:
+            return mode.__torch_dispatch__(self, (), args, kwargs)
+    return _DISPATCH.original(self, dispatch_key, *args, **kwargs)
+
+
+def _transformed(operator: HigherOrderOperator, dispatch_key: Any) -> bool:
+    """Whether a transform of `torch.func` that is on has its own way with the operator, as vmap has with cond."""
+    if dispatch_key != _LAYER:
+        return False
+    transform = torch._C._functorch.peek_interpreter_stack()
+    return transform is not None and transform.key() in operator.functorch_table
+
+
+@cache
+def _check_arguments(operator: HigherOrderOperator) -> None:
+    """Raises: InputError where this version of PyTorch hands over other arguments than the rule takes."""
+    taken = inspect.signature(_RULES[operator.name()]).parameters
+    for given in inspect.signature(operator.__call__).parameters.values():
+        plain = given.kind is Parameter.POSITIONAL_OR_KEYWORD
+        if plain and (given.name not in taken or taken[given.name].kind is Parameter.VAR_POSITIONAL):
+            raise InputError(
+                f"flopsight cannot follow the operator {operator.name()} of PyTorch {torch.__version__}, which takes "
+                "other arguments than that of later versions."
+            )
 
 
 _COMPILE = Replacement(utils, "_hop_compile_and_call", _uncompiled)
@@ -136,7 +168,7 @@ def _stacked(outs: list[Any]) -> Any:
     return pytree.tree_unflatten([None if each[0] is None else torch.stack(each) for each in columns], spec)
 
 
-def _scan(dispatcher: Dispatcher, combine_fn: Any, init: Any, xs: Any, additional_inputs: Any = ()) -> Any:
+def _scan(dispatcher: Dispatcher, combine_fn: Any, init: Any, xs: Any, additional_inputs: Any = (), **_: Any) -> Any:
     carry, steps = list(init), []
     for at in range(xs[0].shape[0]):
         out = combine_fn(*carry, *(x[at] for x in xs), *additional_inputs)
@@ -156,12 +188,13 @@ def _associative_scan(dispatcher: Dispatcher, combine_fn: Any, xs: Any, addition
         specs.append(pytree.tree_structure(out))
         return out
 
-    leaves = generic_associative_scan(combine, xs, additional_inputs=additional_inputs)
+    scan: Callable[..., Any] = generic_associative_scan
+    leaves = scan(combine, xs, additional_inputs=additional_inputs)
     return pytree.tree_unflatten(leaves, specs[0]) if specs else leaves
 
 
-def _called(dispatcher: Dispatcher, function: Any, operands: Any) -> Any:
-    return function(*operands)
+def _called(dispatcher: Dispatcher, callable: Any, operands: Any) -> Any:
+    return callable(*operands)
 
 
 def _subgraph(dispatcher: Dispatcher, subgraph: Any, identifier: Any, *operands: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
 
 _FSDP = "torch.distributed.fsdp._fully_shard._fsdp_state"
 _DDP = "torch.nn.parallel.distributed"
@@ -91,6 +92,24 @@ def distributed_tensor() -> type | None:
 def is_sharding_rule() -> bool:
     """Whether `DTensor` is finding out the shape of a result: it does so on whole tensors, in PyTorch's fake mode."""
     return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+
+
+def collective(func: OpOverload, args: tuple[Any, ...]) -> Any:
+    """What an operator between processes returns, for the versions of PyTorch that have no meta kernel of it.
+
+    That is its first argument, where the schema has a tensor among the results, and a handle of work that is done.
+    """
+    returned = len(func._schema.returns)
+    work = _work().boxed() if returned else None
+    return [args[0], work] if returned == 2 else work
+
+
+def _work() -> Any:
+    """PyTorch's own stand-in for work that is done, of which `DistributedDataParallel` takes no gradients."""
+    c10d: Any = torch._C._distributed_c10d
+    if hasattr(c10d, "FakeWork"):
+        return c10d.FakeWork()
+    return c10d.FakeProcessGroup(0, 1).allreduce([torch.empty(0)])  # PyTorch 2.6 makes it there alone
 
 
 def awaited_gradients(error: Exception) -> bool:

@@ -210,7 +210,8 @@ class Fake(AsksAutograd, FakeTensor):
         raise needs_values("a conversion to a NumPy array")
 
 
-_make = torch.Tensor._make_wrapper_subclass
+_TENSOR: Any = torch.Tensor  # not every version has types for it
+_make = _TENSOR._make_wrapper_subclass
 
 
 def make(of: Metadata, *, requires_grad: bool = False) -> Fake:

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch._ops import HigherOrderOperator
 
 from flopsight.cost import Cost
 from flopsight.errors import InputError
-from flopsight.formulas.registry import bind, load_formulas
+from flopsight.formulas.registry import Formula, bind, load_formulas
 from flopsight.record import Operation
 from flopsight.tracing.deferred import valued
 from flopsight.tracing.fake import has_values, make, metadata_of
@@ -53,8 +53,10 @@ def dispatch(dispatcher: Dispatcher, func: HigherOrderOperator, args: Any, kwarg
     """Book the operator by its own formula if it has one, else by the operators inside its functions."""
     formula = load_formulas().find(f"higher_order::{func.name()}")
     if formula is not None:
-        named = inspect.signature(func.__call__).bind(*args, **kwargs).arguments
-        return _booked(dispatcher, f"higher_order::{func.name()}", formula.rule, formula.family, named)
+        signature = inspect.signature(func.__call__)
+        returned = len(get_args(signature.return_annotation))  # 2.6 has no largest scores among them
+        named = signature.bind(*args, **kwargs).arguments
+        return _booked(dispatcher, f"higher_order::{func.name()}", formula, named, returned)
     kernel = func.py_kernels.get(torch._C.DispatchKey.CompositeExplicitAutograd)
     if kernel is None:
         raise _cannot_follow(func)
@@ -88,7 +90,7 @@ def _cannot_follow(func: HigherOrderOperator) -> InputError:
     )
 
 
-def _booked(dispatcher: Dispatcher, name: str, rule: Any, family: str, named: dict[str, Any]) -> Any:
+def _booked(dispatcher: Dispatcher, name: str, formula: Formula, named: dict[str, Any], returned: int) -> Any:
     tensors = {key: metadata_of(value) for key, value in named.items() if isinstance(value, torch.Tensor)}
     query, value = tensors["query"], tensors["value"]
     out = query.like((*query.shape[:-1], value.shape[-1]))
@@ -96,10 +98,10 @@ def _booked(dispatcher: Dispatcher, name: str, rule: Any, family: str, named: di
     given = {key: item for key, item in named.items() if key not in tensors}
     inputs = {key: meta.spec for key, meta in tensors.items()}
     given["shown"] = _shown(tensors["query"].shape, tensors["key"].shape, named.get("block_mask"))
-    results = [out, logsumexp, logsumexp]
-    cost: Cost = bind(rule, {**given, **inputs}, tuple(meta.spec for meta in results))
+    results = [out, logsumexp, logsumexp][:returned]
+    cost: Cost = bind(formula.rule, {**given, **inputs}, tuple(meta.spec for meta in results))
     plain = {key: item for key, item in given.items() if isinstance(item, (int, float, bool, str, type(None)))}
-    record = Operation(name, family, inputs, plain, flat_results(results), cost, query.spec.dtype)
+    record = Operation(name, formula.family, inputs, plain, flat_results(results), cost, query.spec.dtype)
     dispatcher.ledger.book(record)
     return tuple(map(make, results))
 

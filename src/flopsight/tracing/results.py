@@ -9,6 +9,7 @@ import torch
 
 from flopsight.errors import InputError
 from flopsight.tracing import shapes, without_dynamo
+from flopsight.tracing.distributed import collective
 from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
 from flopsight.tracing.operators import OperatorInfo, as_meta
 from flopsight.tracing.shapes import layout
@@ -34,6 +35,8 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
         with torch._C._DisableTorchDispatch(), torch.no_grad():
             results = info.func(*map(as_meta, args), **meta_kwargs)
     except NotImplementedError:
+        if info.packet.startswith("c10d::"):
+            return collective(info.func, args)
         return _by_fake_mode(info, args, kwargs, device)
     return layout.corrected(info.packet, _to_metadata(results, device), info.bound(args, kwargs))
 

@@ -151,7 +151,15 @@ class UserTensors:
                     tensor.copy_(before)
         for tensor, version in self._versions.values():
             if tensor._version != version:
-                torch._C._autograd._unsafe_set_version_counter((tensor,), (version,))
+                _set_version(tensor, version)
+
+
+def _set_version(tensor: torch.Tensor, version: int) -> None:
+    set_version: Any = torch._C._autograd._unsafe_set_version_counter
+    try:
+        set_version((tensor,), (version,))
+    except TypeError:  # PyTorch 2.6 takes them one by one
+        set_version(tensor, version)
 
 
 def flat(value: Any) -> list[torch.Tensor]:
