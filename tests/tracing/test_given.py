@@ -131,18 +131,6 @@ def test_packed_sequences_are_inputs_like_others():
     assert type(found) is PackedSequence
 
 
-@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
-@pytest.mark.parametrize("execute", [False, True])
-@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
-def test_nested_tensors_are_refused_in_a_sentence(layout, execute):
-    def nested():
-        return torch.nested.nested_tensor([torch.randn(3, 16), torch.randn(5, 16)], layout=layout)
-
-    for model, inputs in ((nn.Linear(16, 8), (nested(),)), (lambda: nn.Linear(16, 8)(nested()), None)):
-        with pytest.raises(errors.InputError, match="nested"):
-            profile(model, inputs, execute=execute)
-
-
 def resized(x, size):
     return nn.functional.interpolate(x, size=size)
 

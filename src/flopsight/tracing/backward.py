@@ -10,6 +10,7 @@ import torch
 from flopsight.errors import InputError
 from flopsight.tracing.fake import has_values, make, metadata_of
 from flopsight.tracing.inputs import tensors_in
+from flopsight.tracing.nested import packed, with_values
 from flopsight.tracing.state import ModuleState
 
 
@@ -37,6 +38,8 @@ def _plain(output: Any) -> Any:
 
 
 def _seed(output: torch.Tensor) -> torch.Tensor:
+    if output.is_nested:
+        return with_values(output, _seed(packed(output)))
     if not has_values(output):
         return make(metadata_of(output))
     with torch._C._DisableTorchDispatch():

@@ -11,7 +11,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import autocast, composites, constants, control_flow, higher_order
+from flopsight.tracing import autocast, composites, constants, control_flow, higher_order, nested
 from flopsight.tracing.compiled import as_original
 from flopsight.tracing.decompositions import decomposed
 from flopsight.tracing.deferred import Deferred, valued
@@ -79,6 +79,7 @@ class Dispatcher(TorchDispatchMode):
     @contextmanager
     def active(self) -> Iterator[None]:
         """The mode, and below autograd if so made."""
+        nested.prepare()
         with ExitStack() as stack:
             if self.below_autograd:
                 stack.enter_context(self.without_autograd())
@@ -117,6 +118,11 @@ class Dispatcher(TorchDispatchMode):
             return higher_order.dispatch(self, func, args, kwargs or {})
         if self._ungraded and torch.is_grad_enabled():
             raise NeedsAutograd
+        if nested.NestedTensor in types:
+            if self.below_autograd:
+                raise NeedsAutograd
+            with self:  # it calls the operators of what it holds
+                return nested.NestedTensor.__torch_dispatch__(func, types, args, kwargs)
         if self._distributed is not None:
             if self._distributed in types:
                 if self.below_autograd:

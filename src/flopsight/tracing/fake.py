@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from flopsight.cost import TensorSpec, product
 from flopsight.errors import InputError, NeedsValuesError
+from flopsight.tracing import nested
 from flopsight.tracing.grad_mode import AsksAutograd
 from flopsight.tracing.place import called_by, current_place
 
@@ -96,17 +97,16 @@ def metadata(
 
 
 def metadata_of(tensor: torch.Tensor) -> Metadata:
-    """The metadata of any tensor; of a sparse one, with the number of stored elements and strides as if dense."""
+    """The metadata of any tensor; of a sparse one with the number of stored elements and strides as if dense, of a
+    nested one that of what it holds.
+    """
     if type(tensor) is Fake:
         found = tensor.metadata
         if found is None:
             found = tensor.metadata = metadata(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
         return found
     if tensor.is_nested:
-        raise InputError(
-            "A nested tensor is among what the model computes with, and flopsight does not follow those; give it "
-            "padded (torch.nested.to_padded_tensor), or profile each of its sequences and add the counts."
-        )
+        return metadata_of(nested.packed(tensor))
     shape = tuple(tensor.shape)
     if tensor.layout is torch.strided:
         return metadata(shape, tensor.stride(), tensor.dtype, tensor.device)

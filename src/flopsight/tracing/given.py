@@ -14,6 +14,7 @@ from flopsight.tracing.distributed import distributed_tensor
 from flopsight.tracing.fake import CPU, contiguous, has_values, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, fill_once, tensors_in
 from flopsight.tracing.modules import Modules
+from flopsight.tracing.nested import packed, with_values
 from flopsight.tracing.signature import Signature
 
 
@@ -34,7 +35,7 @@ def given_tensors(
     """
     for tensor in tensors_in((args, kwargs)):
         if tensor.is_nested:
-            metadata_of(tensor)  # raises
+            packed(tensor)  # raises
     if execute:
         _refuse_valueless(modules, (args, kwargs))
     maker = _Maker(modules, Assumed(modules, args, kwargs, signature, say), at_once=at_once)
@@ -73,6 +74,8 @@ class _Maker:
             if values is None or (self.at_once and meta.numel > ASKED_ELEMENTS):
                 return make(meta)
             return values() if self.at_once else defer(Step(values, elements=meta.numel), meta)
+        if given.is_nested:
+            return with_values(given, self.fake(packed(given).detach()), requires_grad=given.requires_grad)
         if given.layout is not torch.strided or id(given) in self.held or type(given) is self.distributed:
             return given
         if has_values(given) and not given.is_floating_point() and not given.is_complex():

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from flopsight.errors import InputError
-from flopsight.tracing import shapes, without_dynamo
+from flopsight.tracing import nested, shapes, without_dynamo
 from flopsight.tracing.distributed import collective
 from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
 from flopsight.tracing.operators import OperatorInfo, as_meta
@@ -21,6 +21,8 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     Raises: NeedsValuesError where a result's shape depends on values, InputError where PyTorch cannot tell it,
     and whatever the operator itself raises for arguments that do not fit.
     """
+    if info.packet in nested.STRIDED:
+        raise nested.refused()
     if info.depends_on_values(args, kwargs):
         raise needs_values(info.packet.partition("::")[2].removeprefix("_local_") + "()")
     found = shapes.result(info.packet, args, dict(kwargs))

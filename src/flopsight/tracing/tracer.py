@@ -28,6 +28,7 @@ from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
 from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
+from flopsight.tracing.nested import packed
 from flopsight.tracing.others import OtherThreads
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
@@ -145,7 +146,7 @@ def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile
         request.args, request.kwargs, scopes.modules, signature, say, execute=request.execute, at_once=at_once
     )
     if request.execute:
-        held = [*scopes.modules.parameters(), *tensors_in((args, kwargs))]
+        held = [*scopes.modules.parameters(), *(packed(t) if t.is_nested else t for t in tensors_in((args, kwargs)))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
         dispatcher.tensors.reached = state.tensors
     about = request.about(args, kwargs)
