@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -11,47 +12,54 @@ import torch
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzz.programs import Program, Seen
+from fuzz import notes
+from fuzz.programs import Program
+from kernels import Compared
 
 import flopsight
 from flopsight import conventions
 from flopsight.cost import ZERO
 
-Result = tuple[dict[str, int], dict[str, int], list[tuple[str, list[Seen]]]]
+Result = tuple[dict[str, int], dict[str, int], list[tuple[str, list[notes.Seen]]]]
 
 ALIASES = {"aten::detach", "aten::detach_"}
 """Not compared in number: autograd makes such aliases, which hold no arithmetic, where the run without it has none."""
+
+KEPT = "aten::clone"
+"""Of what is written in place but needed for the backward pass, autograd makes a copy; the run without it does not."""
 
 WORKSPACE = "aten::mkldnn_rnn_layer"
 """Its last result is memory of oneDNN's own, of a size only oneDNN knows: where it runs, bytes are not compared."""
 BYTES = {name for name in conventions.names() if name.startswith("torchstat")}
 
-KNOWN = {
-    3: "`.to(memory_format=torch.channels_last)` copies a stand-in that PyTorch would hand back: a copy more",
-}
-"""Seeds that differ still, with what in."""
+KNOWN: dict[int, str] = {}
+"""Seeds that differ still, with the reason."""
+
+WAYS = {"forward": (False, True), "forward without gradients": (False, False), "backward": (True, True)}
+"""How each program is run: with its backward pass or not, in what grad mode."""
 
 
-def measured(program: Program, *, backward: bool, execute: bool) -> Result:
+def measured(program: Program, *, backward: bool, grad: bool, execute: bool) -> Result:
     """Totals by convention, calls by operator, and what the program saw."""
-    with torch.set_grad_enabled(backward):
+    with torch.set_grad_enabled(grad):
         profile = flopsight.profile(program, program.given, backward=backward, execute=execute)
     operators = profile.by_operator()
     compared = [name for name in conventions.names() if WORKSPACE not in operators or name not in BYTES]
     totals = {name: profile.total(name) for name in compared}
     calls = {name: tally.calls for name, tally in operators.items() if not backward or tally.cost != ZERO}
-    return totals, calls, program.trace
+    assert len(notes.trace) == len(program.steps)
+    return totals, calls, list(notes.trace)
 
 
 def _difference(kind: str, got: Result, wanted: Result) -> list[str]:
     found = []
     totals = [f"{name} {got[0][name]} != {wanted[0][name]}" for name in got[0] if got[0][name] != wanted[0][name]]
-    calls = {
-        name: (got[1].get(name, 0), wanted[1].get(name, 0))
-        for name in {*got[1], *wanted[1]}
-        if got[1].get(name, 0) != wanted[1].get(name, 0) and name not in ALIASES
-    }
-    for (name, here), (_, there) in zip(got[2], wanted[2], strict=False):
+    calls = {}
+    for name in {*got[1], *wanted[1]} - ALIASES:
+        here, there = got[1].get(name, 0), wanted[1].get(name, 0)
+        if here != there and not (kind.startswith("forward,") and name == KEPT and here < there):
+            calls[name] = here, there
+    for (name, here), (_, there) in zip(got[2], wanted[2], strict=True):
         if here != there:
             found.append(f"{kind}: {name} gives {here} for {there}")
             break
@@ -62,23 +70,32 @@ def _difference(kind: str, got: Result, wanted: Result) -> list[str]:
     return found
 
 
+def _operators(program: Program) -> list[str]:
+    """What the stand-ins of single operators differ in from results of the program run with its backward pass."""
+    with Compared() as mode:
+        floating = [result for result in program(program.given) if result.requires_grad]
+        with suppress(RuntimeError):  # an operator without a derivative
+            torch.autograd.backward(floating, [torch.ones_like(result) for result in floating])
+    program.zero_grad()
+    return [f"{operator}: {words}" for operator, said in mode.differing.items() for words in said]
+
+
 def differences(seed: int) -> list[str]:
     """In what the profiles of the program of `seed` differ from the executed run, in words."""
     program = Program(seed)
     if not program.steps:
         return []
-    found: list[str] = []
-    for backward in (False, True):
-        way = "backward" if backward else "forward"
+    found = _operators(program)
+    for way, (backward, grad) in WAYS.items():
         try:
-            wanted = measured(program, backward=backward, execute=True)
+            wanted = measured(program, backward=backward, grad=grad, execute=True)
         except flopsight.errors.FlopsightError:
             if not backward:
                 raise
             continue
         for kind in ("fake", "second"):
             try:
-                got = measured(program, backward=backward, execute=False)
+                got = measured(program, backward=backward, grad=grad, execute=False)
             except flopsight.errors.FlopsightError as error:
                 found.append(f"{way}, {kind}: {type(error).__name__}: {error}")
                 break

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from fuzz import notes
 from fuzz.operators import MAKERS
 from torch import nn
 
-Seen = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 Step = Callable[[list[torch.Tensor]], Any]
 
 INPUTS = [(2, 6), (4, 6, 8), (2, 4, 6, 6), (1, 4, 8, 8), (2, 3, 5), (3, 1, 4), (2, 2, 4, 5, 6), (6,)]
@@ -34,24 +34,19 @@ def laid_out(tensor: torch.Tensor, draw: random.Random) -> torch.Tensor:
     return tensor
 
 
-def seen(tensor: torch.Tensor) -> Seen:
-    """What a program can see of a tensor without looking at values."""
-    return tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype
-
-
 class Program(nn.Module):
-    """Steps planned on real tensors, replayed on whatever tensors are given.
+    """Steps planned on real tensors, replayed on whatever tensors are given; what was seen of them is in `notes.trace`.
 
-    trace: what was seen of each step's results in the last call.
+    Each step draws the same random numbers whenever it runs, so that none meets values that it was not planned on.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         torch.manual_seed(seed)
+        self.seed = seed * 100
         draw = random.Random(seed)
         self.layers = nn.ModuleList()
         self.steps: list[tuple[str, Step]] = []
-        self.trace: list[tuple[str, list[Seen]]] = []
         self.given = laid_out(torch.rand(draw.choice(INPUTS)) + 0.1, draw)
         self.train(draw.random() < 0.5)
         values = [self.given]
@@ -68,6 +63,7 @@ class Program(nn.Module):
             kept = [value.clone() for value in values]
             try:
                 step = maker(draw, values, at, other, self._layer)
+                torch.manual_seed(self.seed + len(self.steps))
                 results = _tensors(step(values)) if step is not None else []
             except (RuntimeError, ValueError, IndexError, TypeError, NotImplementedError):
                 results = []
@@ -91,10 +87,11 @@ class Program(nn.Module):
     def forward(self, given: torch.Tensor) -> list[torch.Tensor]:
         """Replay; the floating-point results, each reduced to a number."""
         values = [given]
-        self.trace = []
-        for name, step in self.steps:
+        notes.begin()
+        for at, (name, step) in enumerate(self.steps):
+            torch.manual_seed(self.seed + at)
             results = _tensors(step(values))
-            self.trace.append((name, [seen(r) for r in results]))
+            notes.note(name, results)
             values += results
         return [v for v in values[1:] if v.is_floating_point()]
 

@@ -140,6 +140,7 @@ CASES = {
     ],
     "masked_fill": [(tensor(2, 3), tensor(2, 3, dtype=BOOL), 1.0), (tensor(2, 3), tensor(3, dtype=BOOL), 0)],
     "roll": [(tensor(2, 3, 4), [1, 2], [1, 2])],
+    "view_copy": [(tensor(4, 6, order=o), n) for o in ((0, 1), (1, 0)) for n in ([24], [-1, 8], [2, 12])],
     "copy_": [(tensor(2, 3), tensor(3)), (tensor(2, 3), tensor(2, 3))],
 }  # fmt: skip
 

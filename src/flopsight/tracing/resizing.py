@@ -12,17 +12,17 @@ from flopsight.tracing.fake import Fake, Metadata, make
 
 
 def resize(target: Any, result: Any, operator: str, *, owned: bool) -> None:
-    """Give `target`, which `operator` writes `result` to, the size of the result, as PyTorch does.
+    """Give `target`, which `operator` writes `result` to, the size and strides of the result, as PyTorch does.
 
     owned: whether the run made the target; only then may one with memory be changed.
     """
     if not isinstance(result, Metadata) or not isinstance(target, torch.Tensor) or target.shape == result.shape:
         return
     if type(target) in (Fake, Deferred):
-        target.data = make(result)
+        target.data = make(result.like(result.shape, result.stride, target.dtype))
     elif owned:
         with torch._C._DisableTorchDispatch(), torch.no_grad():
-            target.resize_(result.shape)
+            target.resize_(result.shape).as_strided_(result.shape, result.stride)
     else:
         raise InputError(
             f"{operator} would resize a tensor of yours from {list(target.shape)} to {list(result.shape)}, and a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,8 +12,7 @@ from flopsight.errors import InputError
 from flopsight.tracing import nested, shapes, without_dynamo
 from flopsight.tracing.distributed import collective
 from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
-from flopsight.tracing.operators import OperatorInfo, as_meta
-from flopsight.tracing.shapes import layout
+from flopsight.tracing.operators import OperatorInfo, as_meta, info_of
 
 
 def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -25,6 +25,9 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
         raise nested.refused()
     if info.depends_on_values(args, kwargs):
         raise needs_values(info.packet.partition("::")[2].removeprefix("_local_") + "()")
+    out = kwargs.get("out")
+    if isinstance(out, Metadata) and (functional := _without_out(info)) is not None:
+        return _written_to(out, infer(functional, args, {k: v for k, v in kwargs.items() if k != "out"}))
     found = shapes.result(info.packet, args, dict(kwargs))
     if found is not None:
         return found
@@ -40,7 +43,41 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
         if info.packet.startswith("c10d::"):
             return collective(info.func, args)
         return _by_fake_mode(info, args, kwargs, device)
-    return layout.corrected(info.packet, _to_metadata(results, device), info.bound(args, kwargs))
+    given = info.bound(args, kwargs)
+    given = {name: given[name] for name in info.arguments if name in given}
+    return shapes.corrected(info.packet, _to_metadata(results, device), given)
+
+
+_WRITES_C_ARRAYS = {
+    "aten::_fft_c2c", "aten::_fft_c2r", "aten::cholesky", "aten::cholesky_solve", "aten::slice_scatter", "aten::stack",
+}  # fmt: skip
+"""Operators that give `out` another layout than a new result of theirs."""
+
+
+@cache
+def _without_out(info: OperatorInfo) -> OperatorInfo | None:
+    """The overload that takes the same arguments but `out`, and returns a new tensor of the same layout."""
+    if info.packet in _WRITES_C_ARRAYS:
+        return None
+    packet = info.func.overloadpacket
+    found = (getattr(packet, overload) for overload in packet.overloads())
+    wanted = [argument for argument in info.arguments if argument != "out"]
+    types = {a.name: str(a.type) for a in info.func._schema.arguments}
+    for func in found:
+        arguments = func._schema.arguments
+        if [a.name for a in arguments] == wanted and all(str(a.type) == types[a.name] for a in arguments):
+            return info_of(func)
+    return None
+
+
+def _written_to(out: Metadata, result: Metadata) -> Metadata:
+    """The result of an operator that is told where to write: that tensor, which takes another size if need be.
+
+    Raises: RuntimeError, as the operator does, where the tensor cannot hold such values.
+    """
+    if not torch.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {out.dtype}")
+    return out if out.shape == result.shape else result.like(result.shape, result.stride, out.dtype)
 
 
 def _tensors(value: Any) -> list[Metadata]:

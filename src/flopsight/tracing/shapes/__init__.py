@@ -6,7 +6,19 @@ Where a meta kernel's message is less clear than that of the real kernel, the ru
 Property tests hold each rule against PyTorch's real kernels.
 """
 
-from flopsight.tracing.shapes import contraction, elementwise, gradients, movement, reduction
+from flopsight.tracing.shapes import (
+    contraction,
+    elementwise,
+    gradients,
+    linear_algebra,
+    movement,
+    normalization,
+    reduction,
+)
+from flopsight.tracing.shapes.layout import corrected
 from flopsight.tracing.shapes.rules import RULES, result
 
-__all__ = ["RULES", "contraction", "elementwise", "gradients", "movement", "reduction", "result"]
+__all__ = [
+    "RULES", "contraction", "corrected", "elementwise", "gradients", "linear_algebra", "movement", "normalization",
+    "reduction", "result",
+]  # fmt: skip

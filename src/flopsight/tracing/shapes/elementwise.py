@@ -8,7 +8,7 @@ import torch
 
 from flopsight.tracing.fake import Metadata
 from flopsight.tracing.shapes.rules import RULES, Result, rule
-from flopsight.tracing.shapes.strides import iterated
+from flopsight.tracing.shapes.strides import iterated, preserved
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -29,7 +29,7 @@ def _category(dtype: torch.dtype) -> int:
     return 3 if dtype.is_complex else 2 if dtype.is_floating_point else 0 if dtype is torch.bool else 1
 
 
-def _promoted(operands: tuple[Any, ...]) -> torch.dtype:
+def promoted(operands: tuple[Any, ...]) -> torch.dtype:
     """The dtype PyTorch computes in: tensors with dimensions first, then those without, then numbers."""
     ranks: list[torch.dtype | None] = [None, None, None]
     for operand in operands:
@@ -72,7 +72,7 @@ def elementwise(operands: tuple[Any, ...], dtype: torch.dtype, computed: torch.d
 
 
 def _same(*operands: Any, **_: Any) -> Result:
-    dtype = _promoted(operands)
+    dtype = promoted(operands)
     return elementwise(operands, dtype, dtype)
 
 
@@ -86,13 +86,13 @@ def _reversed(self: Any, other: Any, alpha: Any = 1) -> Result:
 
 
 def _floating(*operands: Any, **_: Any) -> Result:
-    dtype = _promoted(operands)
+    dtype = promoted(operands)
     dtype = dtype if _category(dtype) >= 2 else torch.get_default_dtype()
     return elementwise(operands, dtype, dtype)
 
 
 def _boolean(*operands: Any, **_: Any) -> Result:
-    return elementwise(operands, torch.bool, _promoted(operands))
+    return elementwise(operands, torch.bool, promoted(operands))
 
 
 def _unary(self: Metadata, *_: Any, **__: Any) -> Result:
@@ -108,8 +108,8 @@ RULES |= dict.fromkeys(("aten::sub",), _difference) | {"aten::rsub": _reversed}
 RULES |= dict.fromkeys(("aten::eq", "aten::ne", "aten::lt", "aten::le", "aten::gt", "aten::ge"), _boolean)
 RULES |= dict.fromkeys(("aten::logical_not", "aten::logical_and", "aten::logical_or", "aten::isnan"), _boolean)
 RULES |= dict.fromkeys(
-    ("aten::relu", "aten::neg", "aten::gelu", "aten::silu", "aten::hardtanh", "aten::hardswish", "aten::hardsigmoid",
-     "aten::leaky_relu", "aten::elu", "aten::softplus", "aten::mish", "aten::bitwise_not"),
+    ("aten::relu", "aten::neg", "aten::gelu", "aten::silu", "aten::hardswish", "aten::hardsigmoid", "aten::leaky_relu",
+     "aten::elu", "aten::softplus", "aten::mish", "aten::bitwise_not"),
     _unary,
 )  # fmt: skip
 RULES |= dict.fromkeys(
@@ -117,6 +117,11 @@ RULES |= dict.fromkeys(
      "aten::erf", "aten::reciprocal"),
     _unary_floating,
 )  # fmt: skip
+
+
+@rule("aten::hardtanh")
+def _hardtanh(self: Metadata, *_: Any, **__: Any) -> Result:
+    return self.like(self.shape, preserved(self))
 
 
 @rule("aten::div")

@@ -68,7 +68,7 @@ def _batch_norm_backward(
         return None
     if weight is None or any(t.shape != input.shape[1:2] or t.dtype != input.dtype for t in given):
         return None
-    return (input, weight, weight) if all(output_mask) else None
+    return tuple(t if asked else None for t, asked in zip((input, weight, weight), output_mask, strict=True))
 
 
 @rule("aten::convolution_backward")

@@ -11,8 +11,16 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Metadata, contiguous, make
-from flopsight.tracing.shapes.strides import channels_last, iterated, preserved, suggested
+from flopsight.tracing.fake import Metadata, make
+from flopsight.tracing.shapes.pointwise import element_by_element, is_pointwise
+from flopsight.tracing.shapes.strides import (
+    channels_last,
+    is_contiguous,
+    iterated,
+    lies_channels_last,
+    preserved,
+    suggested,
+)
 
 Layout = Callable[[Any, dict[str, Any]], Any]
 
@@ -31,9 +39,11 @@ def layout(*operators: str) -> Callable[[Layout], Layout]:
 
 
 def corrected(operator: str, results: Any, given: dict[str, Any]) -> Any:
-    """The results of `namespace::name` on arguments `given`, with the strides of the real kernel."""
+    """The results of `namespace::name` on arguments `given`, in the schema's order, with the real kernel's strides."""
     found = LAYOUTS.get(operator) or LAYOUTS.get(operator.removesuffix("_"))
-    return results if found is None else found(results, given)
+    if found is None:
+        return element_by_element(results, given) if is_pointwise(operator) else results
+    return found(results, given)
 
 
 # --- convolution ----------------------------------------------------------------------------------------------------
@@ -50,7 +60,7 @@ def _convolution_format(given: dict[str, Any]) -> tuple[torch.memory_format, boo
     input, weight = given["input"], given["weight"]
     if input.device.type != "cpu":
         return torch.contiguous_format, False
-    if input.ndim == 3:
+    if input.ndim == 3 and not is_contiguous(input):
         input = input.like(input.shape)
     sizes = given.get("bias_sizes")
     with torch._C._DisableTorchDispatch():
@@ -96,8 +106,9 @@ def _convolution_backward(results: list[Metadata | None], given: dict[str, Any])
 
 @layout(
     "aten::_log_softmax_backward_data", "aten::bernoulli", "aten::col2im", "aten::glu_backward",
-    "aten::huber_loss_backward", "aten::log_sigmoid_forward", "aten::mse_loss_backward", "aten::nll_loss2d_forward",
-    "aten::normal", "aten::smooth_l1_loss_backward",
+    "aten::huber_loss_backward", "aten::log_sigmoid_forward", "aten::masked_fill", "aten::mse_loss_backward",
+    "aten::mvlgamma", "aten::nll_loss2d_forward", "aten::nonzero_static", "aten::normal",
+    "aten::smooth_l1_loss_backward",
 )  # fmt: skip
 def _c_array(results: Any, given: dict[str, Any]) -> Any:
     if isinstance(results, Metadata):
@@ -108,7 +119,12 @@ def _c_array(results: Any, given: dict[str, Any]) -> Any:
 @layout("aten::pow")
 def _pow(results: Metadata, given: dict[str, Any]) -> Metadata:
     """A number to the power of a tensor gives a C array; the other forms go element by element."""
-    return results if isinstance(given["self"], Metadata) else results.like(results.shape)
+    return element_by_element(results, given) if isinstance(given["self"], Metadata) else results.like(results.shape)
+
+
+@layout("aten::angle")
+def _angle(results: Metadata, given: dict[str, Any]) -> Metadata:
+    return results.like(results.shape) if given["self"].dtype.is_complex else element_by_element(results, given)
 
 
 # --- as an argument -------------------------------------------------------------------------------------------------
@@ -122,27 +138,38 @@ def _like(results: Metadata, given: dict[str, Any]) -> Metadata:
     return results.like(results.shape, preserved(given["self"]))
 
 
-@layout("aten::copysign", "aten::div", "aten::floor_divide", "aten::heaviside", "aten::logaddexp", "aten::logaddexp2",
-        "aten::logical_and", "aten::logical_or", "aten::logical_xor", "aten::special_xlog1py", "aten::xlogy",
-        "aten::native_dropout_backward")  # fmt: skip
-def _element_by_element(results: Metadata, given: dict[str, Any]) -> Metadata:
-    operands = [given[name] for name in ("self", "grad_output", "other", "values", "mask") if name in given]
-    tensors = [operand for operand in operands if isinstance(operand, Metadata)]
-    dtype = results.dtype if results.dtype is not torch.bool else None
-    return results.like(results.shape, iterated(results.shape, tensors, dtype, numbers=len(tensors) < len(operands)))
+@layout("aten::_prelu_kernel", "aten::binary_cross_entropy_backward", "aten::fill", "aten::flip", "aten::frexp",
+        "aten::nan_to_num", "aten::nll_loss2d_backward", "aten::sort")  # fmt: skip
+def _as_self(results: Any, given: dict[str, Any]) -> Any:
+    if isinstance(results, Metadata):
+        return results.like(results.shape, preserved(given["self"]))
+    return [_as_self(of, given) for of in results]
+
+
+@layout("aten::abs")
+def _abs(results: Metadata, given: dict[str, Any]) -> Any:
+    return (_as_self if given["self"].dtype.is_complex else element_by_element)(results, given)
+
+
+@layout("aten::floor_divide", "aten::hardswish_backward", "aten::hardtanh_backward", "aten::native_dropout_backward")
+def _unmarked(results: Any, given: dict[str, Any]) -> Any:
+    """Operators that PyTorch does not mark as going element by element, and do."""
+    return element_by_element(results, given)
+
+
+@layout("aten::_prelu_kernel_backward", "aten::leaky_relu_backward", "aten::threshold_backward")
+def _gradient_last(results: Any, given: dict[str, Any]) -> Any:
+    return element_by_element(results, {"self": given["self"], "grad_output": given["grad_output"]})
+
+
+@layout("aten::addr")
+def _addr(results: Metadata, given: dict[str, Any]) -> Metadata:
+    rows, columns = given["vec1"], given["vec2"]
+    across = rows.like((rows.numel, 1), (*rows.stride, 0))
+    return results.like(results.shape, iterated(results.shape, [given["self"], across, columns], results.dtype))
 
 
 # --- channels last where the input is -------------------------------------------------------------------------------
-
-
-@layout("aten::native_batch_norm", "aten::_native_batch_norm_legit", "aten::_native_batch_norm_legit_no_training",
-        "aten::_batch_norm_with_update", "aten::batch_norm_update_stats", "aten::_batch_norm_no_update")  # fmt: skip
-def _batch_norm(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
-    """Where nothing is learnt from the batch, the statistics that are handed back are empty."""
-    out, *statistics = results
-    if not given.get("training", False) and "training" in given and given["input"].device.type == "cpu":
-        statistics = [of.like((0,)) for of in statistics]
-    return [out.like(out.shape, suggested(given["input"])), *statistics]
 
 
 @layout("aten::reflection_pad2d", "aten::reflection_pad2d_backward", "aten::reflection_pad3d",
@@ -153,15 +180,23 @@ def _as_input(results: Metadata, given: dict[str, Any]) -> Metadata:
     return results.like(results.shape, suggested(given["self"], results.shape))
 
 
-@layout("aten::sort")
-def _sort(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
-    return [of.like(of.shape, preserved(given["self"])) for of in results]
+@layout("aten::max_pool3d_with_indices_backward")
+def _max_pool3d_backward(results: Metadata, given: dict[str, Any]) -> Metadata:
+    """Without a batch, channels last where the gradient is."""
+    grad = given["grad_output"]
+    if grad.ndim == 5 or is_contiguous(grad):
+        return results
+    batched = grad.like((1, *grad.shape), (grad.numel, *grad.stride))
+    return results.like(results.shape, channels_last((1, *results.shape))[1:] if lies_channels_last(batched) else None)
 
 
 @layout("aten::ldexp")
 def _ldexp(results: Metadata, given: dict[str, Any]) -> Metadata:
-    """The first operand times the power of two of the second, which is a C array."""
-    power = given["other"].like(given["other"].shape)
+    """The first operand times the power of two of the second, which is a C array in single precision."""
+    first, power = given["self"], given["other"]
+    integer = not first.dtype.is_floating_point and not first.dtype.is_complex
+    if integer or first.dtype is power.dtype is torch.float32:
+        power = power.like(power.shape)
     return results.like(results.shape, iterated(results.shape, [given["self"], power]))
 
 
@@ -181,22 +216,26 @@ def _roll(results: Metadata, given: dict[str, Any]) -> Metadata:
     return results.like(results.shape, suggested(source) if moves else None)
 
 
-# --- column by column -----------------------------------------------------------------------------------------------
+# --- look-ups -------------------------------------------------------------------------------------------------------
 
 
-@layout("aten::linalg_eig")
-def _eig(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
-    values, vectors = results
-    return [values, _by_columns(vectors)]
+@layout("aten::_embedding_bag")
+def _embedding_bag(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
+    """Beside the sums: the bag of each index, which the fast kernel does without, the bags' sizes, and their maxima."""
+    weight, indices, scale = given["weight"], given["indices"], given["per_sample_weights"]
+    if weight.device.type != "cpu":
+        return results
+    bags, of_indices = results[0], indices.like((indices.numel,))
+    by_rows = weight.stride[1] == 1 and (scale is None or scale.stride[0] == 1)
+    fast = given["mode"] == 0 and by_rows and given["padding_idx"] < 0 and weight.dtype is not torch.float64
+    sizes = indices.like(bags.shape[:1])
+    maxima = sizes.like(bags.shape) if given["mode"] == 2 else sizes
+    return [bags, of_indices.like((0,)) if fast else of_indices, sizes, maxima]
 
 
-@layout("aten::_linalg_svd")
-def _svd(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
-    left, values, right = results
-    return [left, values, right if right.ndim < 2 else _by_columns(right)]
-
-
-def _by_columns(of: Metadata) -> Metadata:
-    *rest, rows, columns = of.shape
-    stride = contiguous((*rest, columns, rows))
-    return of.like(of.shape, (*stride[:-2], stride[-1], stride[-2]))
+@layout("aten::_embedding_bag_forward_only")
+def _embedding_bag_forward_only(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
+    """Without a backward pass, the sizes of sums are not cut off at the last offset."""
+    bags, of_indices, *rest = _embedding_bag(results, given)
+    whole = given["mode"] == 0 and given["weight"].device.type == "cpu"
+    return [bags, of_indices, *(of.like(given["offsets"].shape) if whole else of for of in rest)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from flopsight.cost import product
 from flopsight.tracing.fake import Metadata, contiguous, metadata
 from flopsight.tracing.shapes.elementwise import broadcast
 from flopsight.tracing.shapes.rules import Mismatch, Result, rule
@@ -99,3 +100,11 @@ def _factory(
 @rule("aten::roll")
 def _roll(self: Metadata, shifts: list[int], dims: list[int] | None = None) -> Result:
     return self if self.is_contiguous and dims and all(-self.ndim <= d < self.ndim for d in dims) else None
+
+
+@rule("aten::view_copy")
+def _view_copy(self: Metadata, size: list[int]) -> Result:
+    """A copy, so that any strides will do."""
+    known = product(length for length in size if length != -1)
+    shape = tuple(self.numel // known if length == -1 else length for length in size)
+    return self.like(shape) if product(shape) == self.numel else None

@@ -41,6 +41,12 @@ def channels_last(shape: Sizes) -> Sizes:
     return tuple(stride)
 
 
+def lies_channels_last(of: Metadata) -> bool:
+    """Whether the elements lie with channels side by side, whatever the strides of dimensions of size 1."""
+    wanted = zip(of.shape, of.stride, channels_last(of.shape), strict=True)
+    return of.numel > 0 and all(size == 1 or stride == last for size, stride, last in wanted)
+
+
 def suggests_channels_last(of: Metadata) -> bool:
     """Whether PyTorch takes the tensor for one in channels-last layout (`suggest_memory_format` of its kernels)."""
     if of.ndim not in (4, 5) or of.stride[1] == 0:
@@ -120,10 +126,7 @@ def iterated(
     if all(o.shape == shape for o in operands) and not (numbers and shape):
         if all(map(is_contiguous, operands)):
             return contiguous(shape)
-        if len(shape) == 4 and all(
-            o.numel and all(s == t or n == 1 for s, t, n in zip(o.stride, channels_last(shape), shape, strict=True))
-            for o in operands
-        ):
+        if len(shape) == 4 and all(map(lies_channels_last, operands)):
             return channels_last(shape)
         if all(o.stride == operands[0].stride for o in operands) and dense(operands[0]):
             return operands[0].stride

@@ -1,0 +1,129 @@
+"""Stand-ins of single operators beside the results of the real kernels, where PyTorch's meta kernels say otherwise."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from kernels import Compared, tensors
+from torch import nn
+
+import flopsight
+
+
+def swapped(*shape, dtype=torch.float32):
+    """The last two dimensions swapped in memory."""
+    return torch.rand(shape).mT.contiguous().mT.to(dtype)
+
+
+def thin(dtype):
+    """A C array whose last dimension, of size 1, has a stride that no new C array has."""
+    return torch.ones(3, 4, 1, dtype=dtype).as_strided((3, 4, 1), (4, 1, 4))
+
+
+F32, BF16, C64 = torch.float32, torch.bfloat16, torch.complex64
+FORWARD = {
+    "group norm": lambda: F.group_norm(torch.rand(1, 6, 6, 8).movedim(-1, 1), 1),
+    "group norm, mixed": lambda: F.group_norm(torch.rand(2, 4, 3).to(BF16), 2, torch.rand(4), torch.rand(4)),
+    "layer norm, half": lambda: F.layer_norm(torch.rand(3, 4).to(BF16), [4]),
+    "layer norm, mixed": lambda: F.layer_norm(torch.rand(3, 4).to(BF16), [4], torch.rand(4), torch.rand(4)),
+    "batch norm, half": lambda: F.batch_norm(torch.rand(3, 4).to(BF16), None, None, training=True),
+    "batch norm, mixed": lambda: nn.BatchNorm1d(4)(torch.rand(3, 4).to(BF16)),
+    "sign": lambda: torch.ones(52, dtype=torch.bool).as_strided((4, 1, 13, 1), (13, 13, 1, 13)).sign(),
+    "integers": lambda: thin(torch.int64).nan_to_num(),
+    "convolution": lambda: F.conv1d(thin(F32), torch.rand(4, 4, 3), padding=1),
+    "flip": lambda: torch.rand(2, 2, 1, 2).as_strided((2, 2, 1, 2), (4, 2, 4, 1)).flip(0),
+    "hardtanh": lambda: F.hardtanh(thin(F32)),
+    "magnitude": lambda: torch.rand(1, 20, dtype=C64)[:, :10].abs(),
+    "angle": lambda: swapped(3, 4, dtype=C64).angle(),
+    "masked fill": lambda: swapped(3, 4).masked_fill(torch.ones(3, 4, dtype=torch.bool), torch.tensor(1.0)),
+    "power, double": lambda: torch.ldexp(torch.rand(5, 1, 4).double(), swapped(3, 4).double()),
+    "bags": lambda: F.embedding_bag(torch.zeros(6).long(), torch.rand(9, 4), torch.tensor([0, 3]), mode="sum"),
+    "bags, mean": lambda: F.embedding_bag(torch.zeros(6).long(), torch.rand(9, 4), torch.tensor([0, 3])),
+    "bags, maxima": lambda: F.embedding_bag(torch.zeros(6).long(), torch.rand(9, 4), torch.tensor([0, 3]), mode="max"),
+    "bags, last": lambda: F.embedding_bag(
+        torch.zeros(6).long(), torch.rand(9, 4), torch.tensor([0, 3, 6]), mode="sum", include_last_offset=True
+    ),
+    "transform": lambda: torch.fft.fft(torch.rand(1, 1, 1, dtype=C64).expand(5, 6, 7), dim=0),
+    "transform, real": lambda: torch.fft.rfftn(swapped(5, 6, 7)),
+    "copy": lambda: torch.ops.aten.view_copy.default(swapped(3, 4, 5), [12, 5]),
+    "positions": lambda: torch.nonzero_static(torch.ones(3, 4), size=5),
+    "out": lambda: torch.abs(swapped(3, 4), out=torch.empty(0)),
+    "out of one": lambda: torch.cat([torch.rand(2, 6, 6, 8).movedim(-1, 1)], out=torch.empty(0)),
+    "out of columns": lambda: torch.linalg.householder_product(torch.rand(5, 4), torch.rand(4), out=torch.empty(0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FORWARD.values(), ids=FORWARD)
+def test_results(function):
+    with Compared() as mode, torch.no_grad():
+        function()
+    assert mode.seen
+    assert not mode.differing
+
+
+def backward(function, *shape, frozen=False, grad=None):
+    """The backward pass of a layer or function of a random tensor."""
+    x = torch.rand(shape).requires_grad_(not frozen)
+    out = function(x)
+    out.backward(torch.ones_like(out) if grad is None else grad(out))
+
+
+def lying(out):
+    """A gradient whose last two dimensions are swapped in memory."""
+    return torch.ones_like(out).mT.contiguous().mT
+
+
+def last_innermost(out):
+    """A gradient whose first dimension is innermost in memory."""
+    return torch.ones_like(out).movedim(0, -1).contiguous().movedim(-1, 0)
+
+
+BACKWARD = {
+    "batch norm of what needs no gradient": lambda: backward(nn.BatchNorm2d(3), 2, 3, 4, 5, frozen=True),
+    "batch norm": lambda: backward(nn.BatchNorm2d(3), 2, 3, 4, 5, grad=lying),
+    "layer norm": lambda: backward(nn.LayerNorm((3, 4)), 2, 3, 4, grad=lying),
+    "hardtanh": lambda: backward(F.hardtanh, 5, 6, grad=lying),
+    "hardswish": lambda: backward(F.hardswish, 5, 6, grad=lying),
+    "leaky": lambda: backward(lambda x: F.leaky_relu(x.expand(6, 5)), 5, grad=lying),
+    "threshold": lambda: backward(lambda x: F.threshold(x.expand(6, 5), 1, 2), 5, grad=lying),
+    "prelu": lambda: backward(lambda x: F.prelu(x.expand(6, 5), torch.rand(5)), 5, grad=lying),
+    "logit": lambda: backward(torch.logit, 5, 6, grad=lying),
+    "cross entropy": lambda: backward(
+        lambda x: F.binary_cross_entropy(x, torch.rand(5, 6), reduction="none"), 5, 6, grad=lying
+    ),
+    "pooling": lambda: backward(lambda x: F.max_pool3d(x, (3, 2, 3)), 2, 6, 6, 5, grad=last_innermost),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", BACKWARD.values(), ids=BACKWARD)
+def test_gradients(function):
+    with Compared() as mode:
+        function()
+    assert mode.seen
+    assert not mode.differing
+
+
+def test_an_out_tensor_takes_the_layout_of_the_result_and_keeps_its_dtype():
+    seen = []
+
+    def model(x):
+        made = (
+            torch.add(x, x, out=torch.empty(0)),
+            torch.gt(x, 0.5, out=torch.empty(0)),
+            x.new_empty(0, dtype=torch.double),
+        )
+        seen[:] = [(t.stride(), t.dtype) for t in (*made, torch.mul(x, 2, out=made[2]))]
+        return made[1] * 2
+
+    by_run = []
+    for execute in (True, False):
+        flopsight.profile(model, swapped(3, 4), execute=execute)
+        by_run.append(seen.copy())
+    assert by_run[0] == by_run[1]
+    assert by_run[0][1] == ((1, 3), torch.float32)
+
+
+def test_tensors_are_found_in_nests():
+    a, b = torch.rand(1), torch.rand(2)
+    assert [t.shape for t in tensors(({"a": [a]}, (b, None)))] == [(1,), (2,)]
