@@ -12,7 +12,7 @@ REFERENCE = "2.13."
 """How the versions start that have all that the formulas name: the one that the Makefile installs."""
 
 OTHERS = ("bitsandbytes", "DaoAILab", "flash_attn", "flash_attn_3", "mamba_ssm", "natten", "torchao", "torchvision",
-          "xformers")  # fmt: skip
+          "transformers", "xformers")  # fmt: skip
 """Namespaces of operators that come in other packages, which the proofs of their formulas do without."""
 
 

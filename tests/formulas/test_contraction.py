@@ -286,6 +286,11 @@ def test_grouped_mm(operator, cuts, k, n):
     check(operator, {"self": a4, "mat2": b}, lambda: batched(a4, b))
 
 
+def test_of_many_groups_that_share_few_terms_most_are_empty():
+    cost = cost_of("aten::_grouped_mm", {"self": TensorSpec((5, 3)), "mat2": TensorSpec((3, 6))}, TensorSpec((8, 5, 6)))
+    assert (cost.macs, cost.results) == (5 * 6 * 3, 5 * 6 * 3)
+
+
 @proves("mkldnn::_linear_pointwise")
 @given(m=sizes, k=sizes, n=sizes, with_bias=st.booleans())
 def test_linear_pointwise(operator, m, k, n, with_bias):

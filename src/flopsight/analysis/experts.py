@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from flopsight.cost import TensorSpec, product
 from flopsight.record import ModuleNode, Operation, Profile
 
-GROUPED = {"aten::_grouped_mm": ("self", "mat2"), "aten::_scaled_grouped_mm": ("self", "mat2")}
+GROUPED = {
+    "aten::_grouped_mm": ("self", "mat2"),
+    "aten::_scaled_grouped_mm": ("self", "mat2"),
+    "transformers::grouped_mm_fallback": ("input", "weight"),
+}
 """Operators that multiply each row by the weight of its group, with the names of the rows and the weights."""
 
 

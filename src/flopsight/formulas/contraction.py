@@ -191,11 +191,11 @@ def grouped_mm(self: TensorSpec, mat2: TensorSpec, out: TensorSpec, bias: Tensor
     """One matrix product a group: rows, columns or the shared dimension are split between G groups.
 
     Each result is a dot product of length K; where the shared dimension is split (two plain matrices in), M*N results
-    for each of G groups share K between them.
+    for each of G groups share K between them, of which at most K groups are not empty.
     """
     K = self.shape[-1]
     pairs = self.shape[0] * mat2.shape[-1] if self.ndim == mat2.ndim == 2 else out.numel
-    products_only = gathered(self, macs=pairs * K, results=out.numel)
+    products_only = gathered(self, macs=pairs * K, results=min(out.numel, pairs * K))
     return products_only if bias is None else products_only + Cost(biases=out.numel)
 
 
