@@ -88,6 +88,48 @@ def test_a_constructor_that_reads_weights_gets_real_ones() -> None:
     assert model.largest == model.weight.abs().max().item()
 
 
+def _told_otherwise() -> None:
+    try:
+        torch.empty(2).tolist()
+    except Exception as error:
+        raise ValueError("weights of the wrong kind") from error
+
+
+READS: list[Callable[[], object]] = [
+    lambda: torch.empty(2)[0].item(),
+    lambda: torch.empty(2).tolist(),
+    lambda: torch.empty(2).numpy(),
+    lambda: bool(torch.empty(1)),
+    lambda: torch.empty(2).nonzero(),
+    lambda: torch.distributions.Normal(torch.empty(2).fill_(0.0), 1.0),
+    _told_otherwise,
+]
+
+
+@pytest.mark.parametrize("read", READS)
+def test_what_fails_for_want_of_values_is_made_again(read: Callable[[], object]) -> None:
+    def make() -> nn.Module:
+        tries.append(1)
+        read()
+        return nn.Linear(2, 2)
+
+    tries: list[int] = []
+    assert not build(make).weight.is_meta
+    assert len(tries) == 2
+
+
+@pytest.mark.parametrize("error", [KeyError("kind"), TypeError("no subscript"), ValueError("wrong size")])
+def test_what_fails_otherwise_is_not_made_with_all_its_weights(error: Exception) -> None:
+    def make() -> nn.Module:
+        tries.append(1)
+        raise error
+
+    tries: list[int] = []
+    with pytest.raises(type(error)):
+        build(make)
+    assert len(tries) == 1
+
+
 def test_the_constructors_own_error_is_raised() -> None:
     with pytest.raises(TypeError, match="missing 2 required"):
         build(nn.Linear)

@@ -35,7 +35,8 @@ _RESHAPING = {
 def build(factory: Callable[..., T], arguments: Mapping[str, Any] | None = None, *, real: bool = False) -> T:
     """What `factory(**arguments)` returns, without weights unless `real`; random state is left as it was.
 
-    A constructor that needs the values of a weight is run again with real tensors.
+    A constructor that needs the values of a weight is run again with real tensors; one that fails otherwise is not, for
+    its weights may be more than the machine can hold.
     """
     arguments = arguments or {}
     with torch.random.fork_rng(devices=[]):
@@ -44,8 +45,18 @@ def build(factory: Callable[..., T], arguments: Mapping[str, Any] | None = None,
         try:
             with _Weightless():
                 return factory(**arguments)
-        except Exception:
+        except Exception as error:
+            if not _for_want_of_values(error):
+                raise
             return factory(**arguments)
+
+
+def _for_want_of_values(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, may come from reading a tensor on the meta device."""
+    if error is None:
+        return False
+    told = isinstance(error, RuntimeError) or META.type in str(error)
+    return told or _for_want_of_values(error.__cause__ or error.__context__)
 
 
 class _Weightless(TorchDispatchMode):
