@@ -17,7 +17,7 @@ from command_line import refused, run
 from torch import nn
 
 import flopsight
-from flopsight import cli, units, views
+from flopsight import cli, saving, units, views
 from flopsight.cli import _model
 from flopsight.errors import InputError, ProfileFormatError
 from flopsight.record import Profile
@@ -317,3 +317,10 @@ def test_the_error_is_one_that_flopsight_names() -> None:
     assert issubclass(ProfileFormatError, ValueError)
     assert issubclass(InputError, ValueError)
     assert cli.main(["show", "/dev/null"]) == 2
+
+
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(saving, "LARGEST_BYTES", 2**20)
+    (tmp_path / "packed.json").write_bytes(gzip.compress(b" " * 2**21, mtime=0))
+    for path in ("/dev/zero", str(tmp_path / "packed.json")):
+        assert "it holds more than 1 MiB" in refused(capsys, "show", path)

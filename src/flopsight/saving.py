@@ -15,6 +15,7 @@ import gzip
 import json
 import os
 import zlib
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from flopsight.record import ModuleNode, Operation, ParameterRecord, Profile, Sc
 
 FORMAT = 1
 _FORMATS = 1000  # a number beyond is no version
+LARGEST_BYTES = 2**29
+"""A file that holds more, unpacked, is no profile: that of a language model of 126 layers, backward too, has a megabyte."""
 
 
 def _tensor(spec: TensorSpec) -> list[Any]:
@@ -159,14 +162,23 @@ def dump(profile: Profile, path: Path) -> None:
 
 def load(path: str | os.PathLike[str]) -> Profile:
     """Read a saved profile; needs no torch. Raises: FileNotFoundError, ProfileFormatError."""
-    path = Path(path)
-    raw = path.read_bytes()
-    try:
-        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        data = json.loads(text, object_pairs_hook=_object)
-    except (ValueError, OSError, EOFError, zlib.error, RecursionError) as error:
-        raise ProfileFormatError(f"{path} is no saved profile: {error}. Save one with profile.save(path).") from error
+    with Path(path).open("rb") as file:
+        try:
+            data = json.loads(_text(file), object_pairs_hook=_object)
+        except (ValueError, gzip.BadGzipFile, EOFError, zlib.error, RecursionError) as error:
+            raise ProfileFormatError(
+                f"{path} is no saved profile: {error}. Save one with profile.save(path)."
+            ) from error
     return from_dict(data)
+
+
+def _text(file: BufferedReader) -> bytes:
+    """What a file holds, unpacked. Raises: ValueError for more than a profile does, and what gzip raises."""
+    source = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+    text = source.read(LARGEST_BYTES + 1)
+    if len(text) > LARGEST_BYTES:
+        raise ValueError(f"it holds more than {LARGEST_BYTES // 2**20} MiB")
+    return text
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
