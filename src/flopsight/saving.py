@@ -27,7 +27,7 @@ from flopsight.record import ModuleNode, Operation, ParameterRecord, Profile, Sc
 FORMAT = 1
 _FORMATS = 1000  # a number beyond is no version
 LARGEST_BYTES = 2**29
-"""A file that holds more, unpacked, is no profile: that of a language model of 126 layers, backward too, has a megabyte."""
+"""A file that holds more, unpacked, is no profile: that of a training step of 126 layers has one megabyte."""
 
 
 def _tensor(spec: TensorSpec) -> list[Any]:
