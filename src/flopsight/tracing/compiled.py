@@ -18,10 +18,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 from torch.utils import _python_dispatch
 
+from flopsight.tracing import nested
 from flopsight.tracing.place import active
 from flopsight.tracing.replacement import Replacement
 
@@ -111,8 +111,10 @@ class _Originals(MetaPathFinder):
         return spec
 
     def _execute(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
-        with torch._C._DisableTorchDispatch():
+        with _python_dispatch._disable_current_modes():
             execute(module)
+            if module.__name__ == _PACKAGE:
+                nested.prepare()
         with self._lock:
             if self._runs and module.__name__ == _DYNAMO:
                 self._install(module)

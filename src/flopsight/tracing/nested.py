@@ -5,6 +5,7 @@ Those of strided layout, which PyTorch keeps in C++ and no longer develops, are 
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -21,7 +22,12 @@ STRIDED = {
 
 
 def prepare() -> None:
-    """Have PyTorch make an example that it keeps for good now, rather than in a run."""
+    """Have PyTorch make an example that it keeps for good now, rather than in a run.
+
+    In older versions Dynamo is imported for that: there, once somebody imports it.
+    """
+    if "torch._dynamo" not in sys.modules and "_dynamo" in NestedTensor.__init__.__code__.co_names:
+        return
     if getattr(nested_tensor, "_dummy_instance", True) is None:
         nested_tensor._nt_view_dummy()
 
