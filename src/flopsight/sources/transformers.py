@@ -123,7 +123,8 @@ def _input(name: str, config: Any) -> Any:
     if name == "input_features" and hasattr(config, "num_mel_bins"):
         return spec(1, config.num_mel_bins, 2 * getattr(config, "max_source_positions", 1500))
     if name == "input_values":
-        return spec(1, AUDIO_SAMPLES)
+        channels = getattr(config, "audio_channels", None)
+        return spec(1, AUDIO_SAMPLES) if channels is None else spec(1, channels, AUDIO_SAMPLES)
     return None
 
 
