@@ -7,6 +7,9 @@ from typing import Any
 
 import torch
 
+from flopsight.tracing.fake import Fake, make, metadata_of
+from flopsight.tracing.shapes.strides import preserved
+
 
 class Gradients:
     """Leaves that may receive a gradient, with the `.grad` that each had when it was first met.
@@ -66,3 +69,12 @@ def nodes(roots: Iterable[Any], seen: set[Any]) -> Iterator[Any]:
             seen.add(node)
             yield node
             waiting.extend(following for following, _ in node.next_functions)
+
+
+def seed(output: torch.Tensor) -> torch.Tensor:
+    """What a backward pass begins with at `output`: ones, laid out as it is."""
+    if type(output) is Fake:
+        of = metadata_of(output)
+        return make(of.like(of.shape, preserved(of)))
+    with torch._C._DisableTorchDispatch():
+        return torch.ones_like(output)

@@ -23,10 +23,10 @@ from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.distributed import awaited_gradients
 from flopsight.tracing.exported import opened
-from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
 from flopsight.tracing.grad_mode import NeedsAutograd
+from flopsight.tracing.gradients import seed
 from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.others import OtherThreads
@@ -214,7 +214,7 @@ def _backward(output: Any, state: ModuleState) -> None:
     gradients = state.gradients
     gradients.note_graph(outputs)
     gradients.hide()
-    torch.autograd.backward(outputs, [_seed(t) for t in outputs], retain_graph=gradients.older)
+    torch.autograd.backward(outputs, [seed(t) for t in outputs], retain_graph=gradients.older)
 
 
 def _plain(output: Any) -> Any:
@@ -222,13 +222,6 @@ def _plain(output: Any) -> Any:
     if isinstance(output, (torch.Tensor, Mapping, tuple, list)) or not hasattr(output, "__dict__"):
         return output
     return dict(vars(output))
-
-
-def _seed(output: torch.Tensor) -> torch.Tensor:
-    if type(output) is Fake:
-        return make(metadata_of(output))
-    with torch._C._DisableTorchDispatch():
-        return torch.ones_like(output)
 
 
 def _model_sentence(error: Exception, scopes: Scopes, args: Any, kwargs: Any) -> str:
