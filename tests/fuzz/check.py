@@ -19,14 +19,12 @@ from kernels import Compared
 import flopsight
 from flopsight import conventions
 from flopsight.cost import ZERO
+from flopsight.record.tally import Tally
 
-Result = tuple[dict[str, int], dict[str, int], list[tuple[str, list[notes.Seen]]]]
+Result = tuple[dict[str, int], dict[str, Tally], list[tuple[str, list[notes.Seen]]]]
 
-ALIASES = {"aten::detach", "aten::detach_"}
+ALIASES = {"aten::detach", "aten::detach_", "aten::lift_fresh"}
 """Not compared in number: autograd makes such aliases, which hold no arithmetic, where the run without it has none."""
-
-KEPT = "aten::clone"
-"""Of what is written in place but needed for the backward pass, autograd makes a copy; the run without it does not."""
 
 WORKSPACE = "aten::mkldnn_rnn_layer"
 """Its last result is memory of oneDNN's own, of a size only oneDNN knows: where it runs, bytes are not compared."""
@@ -46,19 +44,33 @@ def measured(program: Program, *, backward: bool, grad: bool, execute: bool) -> 
     operators = profile.by_operator()
     compared = [name for name in conventions.names() if WORKSPACE not in operators or name not in BYTES]
     totals = {name: profile.total(name) for name in compared}
-    calls = {name: tally.calls for name, tally in operators.items() if not backward or tally.cost != ZERO}
     assert len(notes.trace) == len(program.steps)
-    return totals, calls, list(notes.trace)
+    return totals, operators, list(notes.trace)
+
+
+def _calls(got: dict[str, Tally], wanted: dict[str, Tally], *, every: bool) -> dict[str, tuple[int, int]]:
+    """The operators that were not called as often in both.
+
+    Where gradients are on (not `every`) and a program writes in place, those without arithmetic are left out. Autograd
+    keeps a copy of what a backward pass needs, which a run below autograd does not see; and of a view that was written,
+    it has a derivative by memory (zeros, and copies into them), where that of a stand-in, which has no memory, repeats
+    the view.
+    """
+    writes = any(name.endswith("_") for name in {*got, *wanted} - ALIASES)
+    found = {}
+    for name in {*got, *wanted} - ALIASES:
+        tallies = got.get(name), wanted.get(name)
+        here, there = (tally.calls if tally else 0 for tally in tallies)
+        counts = every or not writes or any(tally and tally.cost != ZERO for tally in tallies)
+        if here != there and counts:
+            found[name] = here, there
+    return found
 
 
 def _difference(kind: str, got: Result, wanted: Result) -> list[str]:
     found = []
     totals = [f"{name} {got[0][name]} != {wanted[0][name]}" for name in got[0] if got[0][name] != wanted[0][name]]
-    calls = {}
-    for name in {*got[1], *wanted[1]} - ALIASES:
-        here, there = got[1].get(name, 0), wanted[1].get(name, 0)
-        if here != there and not (kind.startswith("forward,") and name == KEPT and here < there):
-            calls[name] = here, there
+    calls = _calls(got[1], wanted[1], every="without" in kind)
     for (name, here), (_, there) in zip(got[2], wanted[2], strict=True):
         if here != there:
             found.append(f"{kind}: {name} gives {here} for {there}")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 Values = list[torch.Tensor]
 Step = Callable[[Values], Any]
@@ -189,8 +190,84 @@ UNARY |= {
     "take": lambda t: t[:, torch.tensor([0, 0])],
     "index_select": lambda t: t.index_select(-1, torch.tensor([0])),
     "diag": lambda t: t.diagonal(dim1=-2, dim2=-1),
+    "one_hot": lambda t: F.one_hot((t > 0.5).long(), 2),
+    "fft": lambda t: torch.fft.rfft(t).abs(),
+    "fft2": lambda t: torch.view_as_real(torch.fft.fftn(t)),
+    "ifft": lambda t: torch.fft.irfft(torch.fft.rfft(t)),
+    "cummax": lambda t: t.cummax(0),
+    "logcumsumexp": lambda t: t.logcumsumexp(-1),
+    "renorm": lambda t: t.renorm(2, 0, 1.0),
+    "median": lambda t: t.median(-1),
+    "kthvalue": lambda t: t.kthvalue(1, 0),
+    "aminmax": lambda t: torch.aminmax(t, dim=0),
+    "nansum": lambda t: t.nansum(-1),
+    "count_nonzero": lambda t: t.count_nonzero(-1),
+    "bucketize": lambda t: torch.bucketize(t, torch.tensor([0.2, 0.8])),
+    "cov": lambda t: t.flatten(1).cov(),
+    "tensordot": lambda t: torch.tensordot(t, t, dims=([0], [0])),
+    "movedim": lambda t: t.movedim(0, -1),
+    "hsplit": lambda t: t.hsplit(2),
+    "fold": lambda t: F.fold(F.unfold(t, 2), t.shape[-2:], 2),
+    "grid_sample": lambda t: F.grid_sample(t, torch.zeros(t.shape[0], 3, 4, 2)),
+    "affine_grid": lambda t: F.affine_grid(torch.zeros(t.shape[0], 2, 3), [*t.shape]),
+    "avg_ceil": lambda t: F.avg_pool2d(t, 3, 2, 1, ceil_mode=True),
+    "lp_pool": lambda t: F.lp_pool2d(t, 2.0, 2),
+    "max_unpool": lambda t: F.max_unpool2d(*F.max_pool2d(t, 2, return_indices=True), 2),
+    "fractional": lambda t: F.fractional_max_pool2d(t, 2, output_size=(2, 2)),
+    "alpha_dropout": lambda t: F.alpha_dropout(t, 0.5, training=True),
+    "feature_dropout": lambda t: F.dropout2d(t, 0.5),
+    "threshold": lambda t: F.threshold(t, 0.5, 0.1),
+    "rrelu": lambda t: F.rrelu(t, training=True),
+    "gelu_tanh": lambda t: F.gelu(t, approximate="tanh"),
+    "multi_margin": lambda t: F.multi_margin_loss(t, torch.zeros(t.shape[0], dtype=torch.long)),
+    "bag": lambda t: F.embedding_bag((t > 0.5).long().flatten(1), torch.rand(2, 3), mode="max"),
+    "inv": lambda t: torch.linalg.inv(t.mT @ t + torch.eye(t.shape[-1])),
+    "cholesky": lambda t: torch.linalg.cholesky(t.mT @ t + torch.eye(t.shape[-1])),
+    "solve": lambda t: torch.linalg.solve(t.mT @ t + torch.eye(t.shape[-1]), t.mT),
+    "qr": lambda t: torch.linalg.qr(t),
+    "svdvals": lambda t: torch.linalg.svdvals(t),
+    "det": lambda t: torch.linalg.det(t.mT @ t + torch.eye(t.shape[-1])),
+    "matrix_norm": lambda t: torch.linalg.matrix_norm(t),
+    "vector_norm": lambda t: torch.linalg.vector_norm(t, dim=0),
+    "view_as": lambda t: t.clone().view(torch.int32).bitwise_and(1),
+    "as_strided": lambda t: t.clone().as_strided((2, 2), (1, 1)),
+    "unflatten": lambda t: t.flatten().unflatten(0, (2, -1)),
+    "squeeze_view": lambda t: t.unsqueeze(1).squeeze(1).expand_as(t),
+    "index_put": lambda t: t.clone().index_put_((torch.tensor([0]),), t[:1]),
+    "index_fill": lambda t: t.index_fill(0, torch.tensor([0]), 0.5),
+    "masked_scatter": lambda t: t.masked_scatter(t > 0.5, t.flip(0)),
+    "scatter_add": lambda t: torch.zeros_like(t).scatter_add_(0, torch.zeros(t.shape, dtype=torch.long), t),
+    "scatter_reduce": lambda t: t.scatter_reduce(0, torch.zeros(t.shape, dtype=torch.long), t, "amax"),
+    "put": lambda t: t.take(torch.tensor([0, 1])),
+    "inplace_column": lambda t: _column(t),
+    "inplace_view": lambda t: t.clone().transpose(0, -1).mul_(2).sigmoid_(),
+    "inplace_broadcast": lambda t: t.clone().add_(t[..., :1]),
+    "inplace_half": lambda t: t.bfloat16().mul_(t),
+    "autocast": lambda t: _autocast(t),
+    "checkpoint": lambda t: checkpoint(lambda u: (u @ u.mT).tanh(), t, use_reentrant=False),
+    "no_grad": lambda t: _no_grad(t),
+    "by_grad": lambda t: t.sin() if torch.is_grad_enabled() else t.cos() * 2,
+    "by_requirement": lambda t: t.sin() if t.requires_grad else t.cos() * 2,
+    "by_leaf": lambda t: t.sin() if t.is_leaf else t.cos() * 2,
+    "by_offset": lambda t: t.sin() if t.storage_offset() else t.cos() * 2,
     "empty_out": lambda t: torch.add(t, t, out=torch.empty(0)).exp(),
 }
+
+
+def _column(t: torch.Tensor) -> torch.Tensor:
+    t = t.clone()
+    t[..., :1].mul_(2).add_(t[..., -1:])
+    return t
+
+
+def _autocast(t: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return (t @ t.mT).softmax(-1)
+
+
+def _no_grad(t: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return t.exp() * 2
 
 
 def _set(t: torch.Tensor) -> torch.Tensor:

@@ -47,7 +47,7 @@ class Program(nn.Module):
         draw = random.Random(seed)
         self.layers = nn.ModuleList()
         self.steps: list[tuple[str, Step]] = []
-        self.given = laid_out(torch.rand(draw.choice(INPUTS)) + 0.1, draw)
+        self.given = laid_out(torch.rand(draw.choice(INPUTS)) + 0.1, draw).requires_grad_(draw.random() < 0.5)
         self.train(draw.random() < 0.5)
         values = [self.given]
         for _ in range(draw.randrange(4, 14)):

@@ -40,6 +40,12 @@ LAYOUTS: dict[str, Layout] = {
     "first last": _swapped(0, -1),
     "channels last": lambda t: t.movedim(1, -1).contiguous().movedim(-1, 1) if t.dim() > 2 else t,
     "with gaps": _gaps,
+    "first alone, last dimensions swapped": lambda t: (
+        t[:1].transpose(0, -1).contiguous().transpose(0, -1) if t.dim() else t
+    ),
+    "one column of rows": lambda t: _swapped(-1, -2)(t)[..., :1] if t.dim() else t,
+    "one row of columns": lambda t: _swapped(0, -1)(t)[:1] if t.dim() else t,
+    "one channel": lambda t: t.movedim(1, -1).contiguous().movedim(-1, 1)[:, :1] if t.dim() > 2 else t,
     "repeated": lambda t: t[:1].expand_as(t) if t.dim() else t,
     "repeated at the end": lambda t: t[..., :1].expand_as(t) if t.dim() else t,
 }

@@ -11,6 +11,7 @@ from flopsight.errors import InputError
 from flopsight.tracing.fake import has_values, make, metadata_of
 from flopsight.tracing.inputs import tensors_in
 from flopsight.tracing.nested import packed, with_values
+from flopsight.tracing.shapes.strides import preserved
 from flopsight.tracing.state import ModuleState
 
 
@@ -38,9 +39,11 @@ def _plain(output: Any) -> Any:
 
 
 def _seed(output: torch.Tensor) -> torch.Tensor:
+    """What a backward pass begins with at `output`: ones, laid out as it is."""
     if output.is_nested:
         return with_values(output, _seed(packed(output)))
     if not has_values(output):
-        return make(metadata_of(output))
+        of = metadata_of(output)
+        return make(of.like(of.shape, preserved(of)))
     with torch._C._DisableTorchDispatch():
         return torch.ones_like(output)

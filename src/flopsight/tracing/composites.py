@@ -1,7 +1,8 @@
 """Composite operators that are made of other parts while a dispatch mode is on, or read memory past it.
 
 `svdvals` and `eigvalsh`, and what is made with them (`matrix_norm`, `matrix_rank`, `cond`), work out vectors too where
-a gradient may need them, and for tensors that PyTorch cannot look into: any, under a dispatch mode. Here they are as
+a gradient may need them, and for tensors that PyTorch cannot look into: any, under a dispatch mode. `one_hot` compares
+each class with such tensors, in place of checking the classes and setting one element for each. Here they are as
 without one.
 """
 
@@ -19,6 +20,7 @@ from torch._ops import OpOverload
 from flopsight.tracing.deferred import Deferred, valued
 from flopsight.tracing.fake import Fake
 from flopsight.tracing.place import active
+from flopsight.tracing.values import taken_for
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _OURS = (torch.Tensor, torch.nn.Parameter, Fake, Deferred)
@@ -36,9 +38,21 @@ def _eigvalsh(self: torch.Tensor, UPLO: str = "L") -> Any:
     return torch.ops.aten._linalg_eigh.default(self, UPLO, False)[0]
 
 
+def _one_hot(self: torch.Tensor, num_classes: int = -1) -> Any:
+    if type(self) is not Fake or num_classes < 1 or self.numel() == 0:
+        return torch.ops.aten.one_hot.default._op_dk(_COMPOSITE, self, num_classes)
+    if self.device.type == "cpu":
+        with taken_for(0):
+            for bound in torch.aminmax(self):
+                bound.item()
+    out = torch.zeros((*self.shape, num_classes), dtype=self.dtype, device=self.device)
+    return out.scatter_(-1, self.unsqueeze(-1), 1)
+
+
 _WITHOUT_MODE: dict[OpOverload, Callable[..., Any]] = {
     torch.ops.aten.linalg_svdvals.default: _svdvals,
     torch.ops.aten.linalg_eigvalsh.default: _eigvalsh,
+    torch.ops.aten.one_hot.default: _one_hot,
 }
 _READING = {torch.ops.aten.ctc_loss.Tensor, torch.ops.aten.tensor_split.tensor_indices_or_sections}
 """Operators that read lengths and positions from memory."""
@@ -52,9 +66,10 @@ def take_apart(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if func in _READING:
         args, kwargs = valued(args), {name: valued(value) for name, value in kwargs.items()}
     parts = _WITHOUT_MODE.get(func)
-    plain = parts is not None and type(args[0]) in _OURS and forward_ad._current_level < 0
-    if parts is not None and plain and not (torch.is_grad_enabled() and args[0].requires_grad):
-        return parts(*args, **kwargs)
+    if parts is not None and type(args[0]) in _OURS and forward_ad._current_level < 0:
+        differentiable = args[0].is_floating_point() or args[0].is_complex()
+        if not (differentiable and torch.is_grad_enabled() and args[0].requires_grad):
+            return parts(*args, **kwargs)
     return func._op_dk(_COMPOSITE, *args, **kwargs)  # not `decompose`: it prefers other code in Python
 
 

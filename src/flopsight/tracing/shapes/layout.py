@@ -139,7 +139,7 @@ def _like(results: Metadata, given: dict[str, Any]) -> Metadata:
 
 
 @layout("aten::_prelu_kernel", "aten::binary_cross_entropy_backward", "aten::fill", "aten::flip", "aten::frexp",
-        "aten::nan_to_num", "aten::nll_loss2d_backward", "aten::sort")  # fmt: skip
+        "aten::index_fill", "aten::nan_to_num", "aten::nll_loss2d_backward", "aten::sort")  # fmt: skip
 def _as_self(results: Any, given: dict[str, Any]) -> Any:
     if isinstance(results, Metadata):
         return results.like(results.shape, preserved(given["self"]))
@@ -159,7 +159,20 @@ def _unmarked(results: Any, given: dict[str, Any]) -> Any:
 
 @layout("aten::_prelu_kernel_backward", "aten::leaky_relu_backward", "aten::threshold_backward")
 def _gradient_last(results: Any, given: dict[str, Any]) -> Any:
-    return element_by_element(results, {"self": given["self"], "grad_output": given["grad_output"]})
+    return element_by_element(
+        results, {"self": given["self"], "weight": given.get("weight"), "grad": given["grad_output"]}
+    )
+
+
+@layout("aten::deg2rad", "aten::rad2deg")
+def _scaled(results: Metadata, given: dict[str, Any]) -> Any:
+    """A product with a number."""
+    return element_by_element(results, {**given, "other": 1.0})
+
+
+@layout("aten::rrelu_with_noise")
+def _rrelu(results: Metadata, given: dict[str, Any]) -> Any:
+    return results.like(results.shape) if given["training"] else element_by_element(results, {"self": given["self"]})
 
 
 @layout("aten::addr")
@@ -180,14 +193,25 @@ def _as_input(results: Metadata, given: dict[str, Any]) -> Metadata:
     return results.like(results.shape, suggested(given["self"], results.shape))
 
 
-@layout("aten::max_pool3d_with_indices_backward")
-def _max_pool3d_backward(results: Metadata, given: dict[str, Any]) -> Metadata:
-    """Without a batch, channels last where the gradient is."""
-    grad = given["grad_output"]
-    if grad.ndim == 5 or is_contiguous(grad):
+@layout("aten::max_pool3d_with_indices", "aten::max_pool3d_with_indices_backward")
+def _max_pool3d(results: Any, given: dict[str, Any]) -> Any:
+    """Without a batch, channels last where the input, or the gradient, is."""
+    if not isinstance(results, Metadata):
+        return [_max_pool3d(of, given) for of in results]
+    of = given.get("grad_output", given["self"])
+    if of.ndim == 5 or is_contiguous(of):
         return results
-    batched = grad.like((1, *grad.shape), (grad.numel, *grad.stride))
+    batched = of.like((1, *of.shape), (of.numel, *of.stride))
     return results.like(results.shape, channels_last((1, *results.shape))[1:] if lies_channels_last(batched) else None)
+
+
+@layout(*(f"aten::{kind}{backward}" for kind in (
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
+    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d",
+    "upsample_bicubic2d", "upsample_trilinear3d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
+) for backward in ("", "_backward")))  # fmt: skip
+def _upsample(results: Metadata, given: dict[str, Any]) -> Metadata:
+    return results.like(results.shape, suggested(given.get("grad_output") or given["self"], results.shape))
 
 
 @layout("aten::ldexp")
