@@ -10,6 +10,7 @@ import sys
 import pytest
 import torch
 
+from flopsight.cli import main
 from flopsight.errors import InputError, MissingLibraryError
 from flopsight.sources import Request, Workload, _optional, resolve, torchvision
 
@@ -88,6 +89,7 @@ class TestTransformers:
         ("GPT2Model", "GPT2Model", {"input_ids": (1, 128)}),
         ("t5", "T5ForConditionalGeneration", {"input_ids": (1, 128), "decoder_input_ids": (1, 128)}),
         ("clip", "CLIPModel", {"input_ids": (1, 77), "pixel_values": (1, 3, 224, 224)}),
+        ("encodec", "EncodecModel", {"input_values": (1, 1, 16_000)}),
         ("vit", "ViTModel", {"pixel_values": (1, 3, 224, 224)}),
         ("whisper", "WhisperForConditionalGeneration",
          {"input_features": (1, 80, 3000), "decoder_input_ids": (1, 128)}),
@@ -97,6 +99,14 @@ class TestTransformers:
         assert type(workload.model).__name__ == kind
         assert sizes(workload) == inputs
         assert all(p.is_meta for p in workload.model.parameters() if p.numel() > 2**16)
+
+    def test_what_it_cannot_be_called_without_is_wanted_too(self, capsys) -> None:
+        vision = "transformers:GlmImageVisionModel(depth=1, hidden_size=32, num_heads=2, intermediate_size=32)"
+        workload = resolve(vision)
+        assert workload.args is None
+        assert list(workload.kwargs) == ["pixel_values"]
+        assert main(["profile", vision]) == 2
+        assert "needs inputs beside pixel_values, which it has; give one" in capsys.readouterr().err
 
     def test_arguments_are_the_configurations(self) -> None:
         workload = resolve("transformers:llama(num_hidden_layers=2, hidden_size=64, num_attention_heads=4)")

@@ -17,6 +17,7 @@ from flopsight.sources._optional import require
 
 TOKENS = 128
 AUDIO_SAMPLES = 16_000
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _transformers() -> Any:
@@ -35,7 +36,8 @@ def build(request: Request) -> Workload:
     config, kind = _configuration(transformers, request)
     model = request.make(kind or transformers.AutoModel.from_config, config=config)
     inputs = _inputs(model)
-    return Workload(model, None if inputs is None else (), inputs or {}, request.address)
+    known = {name: spec for name, spec in inputs.items() if spec is not None}
+    return Workload(model, () if inputs and len(known) == len(inputs) else None, known, request.address)
 
 
 def _configuration(transformers: Any, request: Request) -> tuple[Any, Any]:
@@ -90,19 +92,21 @@ def _usual_class(transformers: Any, model_type: str) -> Any:
     return None
 
 
-def _inputs(model: Any) -> dict[str, Any] | None:
-    """An input for each thing the model reads: its main one, a decoder's tokens, both sides of a contrastive model.
+def _inputs(model: Any) -> dict[str, Any]:
+    """An input for each thing the model reads, None where its shape is not known.
 
-    Returns None where the shape of one of them is not known.
+    That is its main one, whatever else it cannot be called without, a decoder's tokens, both sides of a contrastive
+    model.
     """
     takes = inspect.signature(model.forward).parameters
-    wanted = {model.main_input_name}
+    wanted = {name for name, parameter in takes.items() if parameter.default is parameter.empty}
+    wanted -= {name for name, parameter in takes.items() if parameter.kind in _VARIADIC}
+    wanted.add(model.main_input_name)
     if getattr(model.config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
         wanted.add("decoder_input_ids")
     if "return_loss" in takes and "pixel_values" in takes:
         wanted |= {"input_ids", "pixel_values"}
-    made = {name: _input(name, model.config) for name in takes if name in wanted}
-    return made if made and None not in made.values() else None
+    return {name: _input(name, model.config) for name in takes if name in wanted}
 
 
 def _input(name: str, config: Any) -> Any:
@@ -119,7 +123,8 @@ def _input(name: str, config: Any) -> Any:
     if name == "input_features" and hasattr(config, "num_mel_bins"):
         return spec(1, config.num_mel_bins, 2 * getattr(config, "max_source_positions", 1500))
     if name == "input_values":
-        return spec(1, AUDIO_SAMPLES)
+        channels = getattr(config, "audio_channels", None)
+        return spec(1, AUDIO_SAMPLES) if channels is None else spec(1, channels, AUDIO_SAMPLES)
     return None
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import gc
 import types
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from operator import is_
 from typing import Any
 
+import torch
 from torch import nn
 
 from flopsight.tracing.deferred import Deferred
@@ -24,9 +26,13 @@ _LEADS_AWAY = (type, types.ModuleType, types.FunctionType, nn.Module)
 
 def holds_fake(value: Any) -> bool:
     """Whether a value is a stand-in, or has one in it a few steps away."""
+    return _holds(value, lambda item: type(item) in (Fake, Deferred))
+
+
+def _holds(value: Any, what: Callable[[Any], bool]) -> bool:
     level = [value]
     for _ in range(5):
-        if any(type(item) in (Fake, Deferred) for item in level):
+        if any(map(what, level)):
             return True
         level = [item for item in gc.get_referents(*level) if not isinstance(item, _LEADS_AWAY)]
     return False
@@ -150,6 +156,9 @@ def set_cell(cell: Any, before: Any) -> None:
 
 
 def empty_cache(cache: Any, misses: int) -> None:
-    """Empty a function's cache of results (`functools.lru_cache`) if the run put a stand-in there."""
-    if cache.cache_info().misses != misses and holds_fake(cache):
+    """Empty a function's cache of results (`functools.lru_cache`) if the run put a tensor there.
+
+    A real one too: the next run would not compute it, and count less.
+    """
+    if cache.cache_info().misses != misses and _holds(cache, lambda item: isinstance(item, torch.Tensor)):
         cache.cache_clear()
