@@ -6,8 +6,12 @@ import warnings
 
 import pytest
 from fuzz.check import KNOWN, differences
+from versions import VERSION
 
 SEEDS = 180
+OF_2_6 = {44: "PyTorch 2.6's meta kernel of indexing gives strides that its real one does not"}
+"""Seeds that differ on one version of PyTorch alone, and why."""
+
 FAILED_ONCE = (223, 254, 243, 249, 270, 289, 297)
 """Seeds from further on that showed a fault."""
 
@@ -16,7 +20,8 @@ FAILED_ONCE = (223, 254, 243, 249, 270, 289, 297)
 def test_programs(first):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's own, of what a random program does
-        found = {seed: said for seed in range(first, first + 20) if seed not in KNOWN and (said := differences(seed))}
+        known = KNOWN if not VERSION.startswith("2.6.") else {**KNOWN, **OF_2_6}
+        found = {seed: said for seed in range(first, first + 20) if seed not in known and (said := differences(seed))}
     assert not found
 
 

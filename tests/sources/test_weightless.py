@@ -101,7 +101,7 @@ READS: list[Callable[[], object]] = [
     lambda: torch.empty(2).numpy(),
     lambda: bool(torch.empty(1)),
     lambda: torch.empty(2).nonzero(),
-    lambda: torch.distributions.Normal(torch.empty(2).fill_(0.0), 1.0),
+    lambda: torch.distributions.Normal(torch.empty(2).fill_(0.0), 1.0, validate_args=True),  # Dynamo turns it off
     _told_otherwise,
 ]
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.checkpoint import checkpoint
+from versions import tried
 
 import flopsight
 from flopsight import profile, spec
@@ -170,13 +171,18 @@ def test_convolutions_forward_and_backward(module, shape, macs):
     assert profile(module, x, backward=True).macs == 3 * macs
 
 
-def test_low_precision_products():
-    bf16, fp8, i8 = torch.bfloat16, torch.float8_e4m3fn, torch.int8
+@pytest.mark.parametrize("operator", [tried("aten::_grouped_mm")])
+def test_grouped_products(operator):
     grouped = profile(
         lambda a, b, ends: torch._grouped_mm(a, b, offs=ends),
-        [spec(32, 16, dtype=bf16), spec(4, 16, 8, dtype=bf16), spec(4, dtype="int32")],
+        [spec(32, 16, dtype=torch.bfloat16), spec(4, 16, 8, dtype=torch.bfloat16), spec(4, dtype="int32")],
     )
     assert (grouped.macs, *grouped.by_dtype()) == (32 * 16 * 8, "bfloat16")
+    assert list(grouped.by_operator()) == [operator]
+
+
+def test_low_precision_products():
+    bf16, fp8, i8 = torch.bfloat16, torch.float8_e4m3fn, torch.int8
     scaled = profile(
         lambda a, b, s: torch._scaled_mm(a, b.t(), scale_a=s, scale_b=s, out_dtype=bf16),
         [spec(32, 16, dtype=fp8), spec(16, 16, dtype=fp8), spec(dtype="float32")],

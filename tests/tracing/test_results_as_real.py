@@ -57,7 +57,12 @@ FORWARD = {
 @pytest.mark.parametrize("function", FORWARD.values(), ids=FORWARD)
 def test_results(function):
     with Compared() as mode, torch.no_grad():
-        function()
+        try:
+            function()
+        except RuntimeError as error:
+            if "MKL FFT error" not in str(error):
+                raise
+            pytest.skip(f"PyTorch {torch.__version__} does not compute it: {error}")
     assert mode.seen
     assert not mode.differing
 
