@@ -89,6 +89,7 @@ class TestTransformers:
         ("GPT2Model", "GPT2Model", {"input_ids": (1, 128)}),
         ("t5", "T5ForConditionalGeneration", {"input_ids": (1, 128), "decoder_input_ids": (1, 128)}),
         ("clip", "CLIPModel", {"input_ids": (1, 77), "pixel_values": (1, 3, 224, 224)}),
+        ("xlnet", "XLNetLMHeadModel", {"input_ids": (1, 128)}),
         ("encodec", "EncodecModel", {"input_values": (1, 1, 16_000)}),
         ("vit", "ViTModel", {"pixel_values": (1, 3, 224, 224)}),
         ("whisper", "WhisperForConditionalGeneration",

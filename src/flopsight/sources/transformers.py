@@ -114,7 +114,8 @@ def _input(name: str, config: Any) -> Any:
 
     if name.endswith("input_ids"):
         text = getattr(config, "text_config", None) or config
-        return spec(1, min(TOKENS, getattr(text, "max_position_embeddings", None) or TOKENS), dtype="int64")
+        most = getattr(text, "max_position_embeddings", None) or TOKENS
+        return spec(1, min(TOKENS, most) if most > 0 else TOKENS, dtype="int64")
     if name == "pixel_values":
         vision = getattr(config, "vision_config", None) or config
         size = getattr(vision, "image_size", None) or 224
