@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 FUZZ ?= 10000
 
-.PHONY: help demo test check fuzz mutants golden bench format clean
+.PHONY: help demo test check fuzz sweep mutants golden bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
@@ -21,6 +21,7 @@ help:
 	@echo 'make mutants break each formula, and see its proof fail (a few minutes)'
 	@echo 'make docs    write the generated pages and tables of docs/ anew'
 	@echo 'make fuzz    run 10,000 random programs (FUZZ=N), and print what differs'
+	@echo "make sweep   hold stand-ins to PyTorch's own samples of each operator (minutes; SWEEP=part of a name)"
 	@echo 'make golden  write the figures of tests/golden anew, and print what moved'
 	@echo 'make bench   time flopsight beside other tools (about half an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
@@ -60,6 +61,9 @@ test: check
 
 fuzz: $(TOOLS)
 	$(BIN)/python tests/fuzz/check.py $(FUZZ)
+
+sweep: $(TOOLS)
+	$(BIN)/python tests/fuzz/sweep.py $(SWEEP)
 
 mutants: $(TOOLS)
 	$(BIN)/python tests/mutation.py

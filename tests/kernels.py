@@ -18,7 +18,10 @@ NOT_HELD = {
     "aten::linalg_solve_triangular": "of complex matrices: what it copies depends on whether one is a lazy conjugate",
     "aten::addbmm_": "a matrix that is too small takes another size, which PyTorch's meta kernel refuses",
     "aten::nansum.out": "it writes integers to booleans, which PyTorch's meta kernel refuses",
-    "aten::angle.out": "it writes angles to complex numbers in the layout of another kernel than it has for new ones",
+    "aten::abs.out": "it writes magnitudes to complex numbers in another layout than that of a new result",
+    "aten::angle.out": "it writes angles to complex numbers in another layout than that of a new result",
+    "aten::normal.Tensor_float_out": "where it writes takes part in broadcasting, though it takes another size",
+    "aten::stack.out": "where it writes lies otherwise than a new result, by rules of its own",
 }
 """Operators that are not held to their results, with the reason."""
 

@@ -129,6 +129,34 @@ def test_an_out_tensor_takes_the_layout_of_the_result_and_keeps_its_dtype():
     assert by_run[0][1] == ((1, 3), torch.float32)
 
 
+class Where(nn.Module):
+    """A convolution of channels that lie last, and what is done with its result where that lies so too."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv3d(4, 4, 3)
+
+    def forward(self, x):
+        y = self.convolution(x)
+        return y * 2 if y.is_contiguous() else y
+
+
+def test_a_convolution_is_laid_out_as_by_the_library_that_takes_it_now():
+    model, x = Where(), torch.rand(2, 8, 8, 8, 4).movedim(-1, 1)
+
+    def totals():
+        return [flopsight.profile(model, x, execute=execute).total("exact") for execute in (False, True)]
+
+    with_onednn = totals()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        without = totals()
+    finally:
+        torch._C._set_mkldnn_enabled(True)
+    assert with_onednn[0] == with_onednn[1] == totals()[0]
+    assert without[0] == without[1] == with_onednn[0] + 2 * 4 * 6 * 6 * 6
+
+
 def test_tensors_are_found_in_nests():
     a, b = torch.rand(1), torch.rand(2)
     assert [t.shape for t in tensors(({"a": [a]}, (b, None)))] == [(1,), (2,)]

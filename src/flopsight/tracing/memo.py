@@ -56,16 +56,18 @@ class Composite:
 class Memo:
     """Calls by operator and argument metadata, kept between profiles.
 
-    They are forgotten when a formula or the default dtype changes, which results may follow.
+    They are forgotten when a formula, the default dtype, or what decides the library that takes a convolution (and so
+    the layout of its result) changes.
     """
 
     def __init__(self) -> None:
         self.calls: dict[tuple[Any, ...], Call | Composite] = {}
-        self.version: tuple[int, torch.dtype] | None = None
+        self.version: tuple[Any, ...] | None = None
 
     def current(self) -> dict[tuple[Any, ...], Any]:
         """The calls remembered that still hold."""
-        version = (registry_version(), torch.get_default_dtype())
+        libraries = (torch._C._get_mkldnn_enabled(), torch.get_num_threads())
+        version = (registry_version(), torch.get_default_dtype(), *libraries)
         if version != self.version or len(self.calls) > 100_000:
             self.calls = {}
             self.version = version

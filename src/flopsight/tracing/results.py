@@ -43,6 +43,8 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
         if info.packet.startswith("c10d::"):
             return collective(info.func, args)
         return _by_fake_mode(info, args, kwargs, device)
+    if isinstance(out, Metadata):
+        return _to_metadata(results, device)
     given = info.bound(args, kwargs)
     given = {name: given[name] for name in info.arguments if name in given}
     return shapes.corrected(info.packet, _to_metadata(results, device), given)

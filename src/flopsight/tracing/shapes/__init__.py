@@ -8,6 +8,7 @@ Property tests hold each rule against PyTorch's real kernels.
 
 from flopsight.tracing.shapes import (
     contraction,
+    convolution,
     elementwise,
     gradients,
     linear_algebra,
@@ -19,6 +20,7 @@ from flopsight.tracing.shapes.layout import corrected
 from flopsight.tracing.shapes.rules import RULES, result
 
 __all__ = [
-    "RULES", "contraction", "corrected", "elementwise", "gradients", "linear_algebra", "movement", "normalization",
-    "reduction", "result",
+    "RULES", "contraction", "convolution", "corrected", "elementwise", "gradients", "linear_algebra", "movement",
+    "normalization", "reduction", "result",
 ]  # fmt: skip
+"""The files of rules and layouts among them, which declare theirs as they load."""

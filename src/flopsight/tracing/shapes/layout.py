@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Metadata, make
+from flopsight.tracing.fake import Metadata
 from flopsight.tracing.shapes.pointwise import element_by_element, is_pointwise
 from flopsight.tracing.shapes.strides import (
+    broadcast_strides,
     channels_last,
     is_contiguous,
     iterated,
@@ -46,69 +47,16 @@ def corrected(operator: str, results: Any, given: dict[str, Any]) -> Any:
     return found(results, given)
 
 
-# --- convolution ----------------------------------------------------------------------------------------------------
-
-
-def _as_2d(of: Metadata) -> Metadata:
-    """A tensor of a one-dimensional convolution as PyTorch hands it to the two-dimensional one."""
-    stride = (*of.stride[:2], of.shape[2] * of.stride[2], of.stride[2])
-    return of.like((*of.shape[:2], 1, of.shape[2]), stride)
-
-
-def _convolution_format(given: dict[str, Any]) -> tuple[torch.memory_format, bool]:
-    """The layout of the library (oneDNN, or PyTorch's own loops) that takes this convolution; whether it is oneDNN."""
-    input, weight = given["input"], given["weight"]
-    if input.device.type != "cpu":
-        return torch.contiguous_format, False
-    if input.ndim == 3 and not is_contiguous(input):
-        input = input.like(input.shape)
-    sizes = given.get("bias_sizes")
-    with torch._C._DisableTorchDispatch():
-        backend = torch._C._select_conv_backend(
-            make(input), make(weight), make(given["bias"]) if given.get("bias") is not None else None, given["stride"],
-            given["padding"], given["dilation"], given["transposed"], given["output_padding"], given["groups"],
-            sizes,
-        )  # fmt: skip
-        if input.ndim == 3:
-            input, weight = _as_2d(input), _as_2d(weight)
-        memory_format = torch._C._conv_determine_backend_memory_format(make(input), make(weight), backend)
-    return memory_format, "Slow" not in str(backend)
-
-
-def _laid_out(of: Metadata, memory_format: torch.memory_format) -> Metadata:
-    if memory_format is torch.contiguous_format or of.ndim < 3:
-        return of.like(of.shape)
-    if of.ndim > 3:
-        return of.like(of.shape, channels_last(of.shape))
-    laid = channels_last(_as_2d(of).shape)
-    return of.like(of.shape, (*laid[:2], laid[3]))
-
-
-@layout("aten::convolution", "aten::_convolution")
-def _convolution(results: Metadata, given: dict[str, Any]) -> Metadata:
-    return _laid_out(results, _convolution_format(given)[0])
-
-
-@layout("aten::convolution_backward")
-def _convolution_backward(results: list[Metadata | None], given: dict[str, Any]) -> list[Metadata | None]:
-    memory_format, anew = _convolution_format(given)
-    of_input, of_weight, of_bias = (of and _laid_out(of, memory_format) for of in results)
-    weight = given["weight"]
-    if of_weight is not None and weight.ndim > 3 and memory_format is not torch.contiguous_format and not anew:
-        fits = zip(weight.shape, weight.stride, of_weight.stride, strict=True)
-        if all(size == 1 or stride == wanted for size, stride, wanted in fits):
-            of_weight = weight  # as it lies already, whatever the strides of a kernel of size 1
-    return [of_input, of_weight, of_bias]
-
-
 # --- always a C array -----------------------------------------------------------------------------------------------
 
 
 @layout(
-    "aten::_log_softmax_backward_data", "aten::bernoulli", "aten::col2im", "aten::glu_backward",
-    "aten::huber_loss_backward", "aten::log_sigmoid_forward", "aten::masked_fill", "aten::mse_loss_backward",
-    "aten::mvlgamma", "aten::nll_loss2d_forward", "aten::nonzero_static", "aten::normal",
-    "aten::smooth_l1_loss_backward",
+    "aten::_log_softmax", "aten::_log_softmax_backward_data", "aten::_softmax", "aten::_unsafe_masked_index",
+    "aten::_upsample_nearest_exact3d_backward", "aten::bernoulli", "aten::col2im", "aten::diag_embed",
+    "aten::glu_backward", "aten::huber_loss_backward", "aten::linalg_vector_norm", "aten::log_sigmoid_forward",
+    "aten::log_softmax", "aten::masked_fill", "aten::max", "aten::min", "aten::mse_loss_backward", "aten::mvlgamma",
+    "aten::nll_loss2d_forward", "aten::nonzero_static", "aten::normal", "aten::renorm", "aten::smooth_l1_loss_backward",
+    "aten::tril", "aten::triu", "aten::upsample_bicubic2d_backward", "aten::upsample_nearest3d_backward",
 )  # fmt: skip
 def _c_array(results: Any, given: dict[str, Any]) -> Any:
     if isinstance(results, Metadata):
@@ -138,12 +86,48 @@ def _like(results: Metadata, given: dict[str, Any]) -> Metadata:
     return results.like(results.shape, preserved(given["self"]))
 
 
-@layout("aten::_prelu_kernel", "aten::binary_cross_entropy_backward", "aten::fill", "aten::flip", "aten::frexp",
-        "aten::index_fill", "aten::nan_to_num", "aten::nll_loss2d_backward", "aten::sort")  # fmt: skip
+@layout("aten::_conj_physical", "aten::_prelu_kernel", "aten::_unsafe_masked_index_put_accumulate",
+        "aten::binary_cross_entropy", "aten::binary_cross_entropy_backward", "aten::binary_cross_entropy_with_logits",
+        "aten::fill", "aten::flip", "aten::frexp", "aten::huber_loss", "aten::index_fill", "aten::index_put",
+        "aten::nan_to_num", "aten::nll_loss2d_backward", "aten::sort")  # fmt: skip
 def _as_self(results: Any, given: dict[str, Any]) -> Any:
-    if isinstance(results, Metadata):
-        return results.like(results.shape, preserved(given["self"]))
-    return [_as_self(of, given) for of in results]
+    return _as(given["self"], results)
+
+
+@layout("aten::_scaled_dot_product_flash_attention_for_cpu", "aten::log_sigmoid_backward")
+def _as_first(results: Any, given: dict[str, Any]) -> Any:
+    return _as(next(iter(given.values())), results)
+
+
+@layout("aten::_cdist_backward")
+def _cdist_backward(results: Metadata, given: dict[str, Any]) -> Any:
+    return results if given["grad"].numel and given["x1"].numel else _as(given["x1"], results)
+
+
+def _as(argument: Metadata, results: Any) -> Any:
+    """What has the shape of an argument is laid out as that."""
+    if not isinstance(results, Metadata):
+        return [_as(argument, of) for of in results]
+    return results.like(results.shape, preserved(argument)) if results.shape == argument.shape else results
+
+
+@layout("aten::rot90")
+def _rot90(results: Metadata, given: dict[str, Any]) -> Metadata:
+    """Flipped, and two dimensions exchanged."""
+    strides, (one, other) = [*preserved(given["self"])], given["dims"]
+    if given["k"] % 2:
+        strides[one], strides[other] = strides[other], strides[one]
+    return results.like(results.shape, tuple(strides) if given["k"] % 4 else None)
+
+
+@layout("aten::isinf")
+def _isinf(results: Metadata, given: dict[str, Any]) -> Any:
+    return (element_by_element if given["self"].dtype.is_floating_point else _as_self)(results, given)
+
+
+@layout("aten::complex", "aten::polar")
+def _of_parts(results: Metadata, given: dict[str, Any]) -> Metadata:
+    return results.like(results.shape, iterated(results.shape, [*given.values()][:2]))
 
 
 @layout("aten::abs")
@@ -162,6 +146,11 @@ def _gradient_last(results: Any, given: dict[str, Any]) -> Any:
     return element_by_element(
         results, {"self": given["self"], "weight": given.get("weight"), "grad": given["grad_output"]}
     )
+
+
+@layout("aten::soft_margin_loss_backward")
+def _soft_margin_backward(results: Metadata, given: dict[str, Any]) -> Any:
+    return element_by_element(results, {"target": given["target"], "self": given["self"]})
 
 
 @layout("aten::deg2rad", "aten::rad2deg")
@@ -209,7 +198,7 @@ def _max_pool3d(results: Any, given: dict[str, Any]) -> Any:
     "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
     "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d",
     "upsample_bicubic2d", "upsample_trilinear3d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa",
-) for backward in ("", "_backward")))  # fmt: skip
+) for backward in ("", "_backward") if f"aten::{kind}{backward}" not in LAYOUTS))  # fmt: skip
 def _upsample(results: Metadata, given: dict[str, Any]) -> Metadata:
     return results.like(results.shape, suggested(given.get("grad_output") or given["self"], results.shape))
 
@@ -221,7 +210,8 @@ def _ldexp(results: Metadata, given: dict[str, Any]) -> Metadata:
     integer = not first.dtype.is_floating_point and not first.dtype.is_complex
     if integer or first.dtype is power.dtype is torch.float32:
         power = power.like(power.shape)
-    return results.like(results.shape, iterated(results.shape, [given["self"], power]))
+    computed = results.dtype if integer else None
+    return results.like(results.shape, iterated(results.shape, [first, power], computed))
 
 
 @layout("aten::glu")
@@ -241,6 +231,25 @@ def _roll(results: Metadata, given: dict[str, Any]) -> Metadata:
 
 
 # --- look-ups -------------------------------------------------------------------------------------------------------
+
+
+@layout("aten::index")
+def _index(results: Metadata, given: dict[str, Any]) -> Metadata:
+    """Element by element of the tensor, whose indexed dimensions stand still, and of the indices."""
+    source, indices = given["self"], list(given["indices"])
+    indices += [None] * (source.ndim - len(indices))
+    used = [axis for axis, index in enumerate(indices) if index is not None]
+    before = used[0] if used[-1] - used[0] < len(used) else 0
+    kept = [stride for axis, stride in enumerate(source.stride) if axis not in used]
+    found = results.shape[before : before + results.ndim - len(kept)]
+    operands = [source.like(results.shape, (*kept[:before], *(0,) * len(found), *kept[before:]))]
+    for index in (indices[axis] for axis in used):
+        inside = broadcast_strides(index, found)
+        size = inside[0] * found[0] if found else 1
+        rest = len(kept) - before
+        shape = (*(1,) * before, *found, *(1,) * rest)
+        operands.append(index.like(shape, (*(size,) * before, *inside, *(1,) * rest)))
+    return results.like(results.shape, iterated(results.shape, operands))
 
 
 @layout("aten::_embedding_bag")

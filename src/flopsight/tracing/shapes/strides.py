@@ -105,7 +105,8 @@ def preserved(of: Metadata) -> Sizes:
     return of.stride if dense(of) else _ordered(of.shape, [of.stride])
 
 
-def _broadcast(of: Metadata, shape: Sizes) -> Sizes:
+def broadcast_strides(of: Metadata, shape: Sizes) -> Sizes:
+    """The strides of `of.expand(shape)`."""
     offset = len(shape) - of.ndim
     kept = (
         0 if size == 1 and shape[offset + axis] != 1 else stride
@@ -130,4 +131,4 @@ def iterated(
             return channels_last(shape)
         if all(o.stride == operands[0].stride for o in operands) and dense(operands[0]):
             return operands[0].stride
-    return _ordered(shape, [_broadcast(o, shape) for o in operands]) if len(shape) > 1 else contiguous(shape)
+    return _ordered(shape, [broadcast_strides(o, shape) for o in operands]) if len(shape) > 1 else contiguous(shape)
