@@ -69,7 +69,7 @@ mutants: $(TOOLS)
 	$(BIN)/python tests/mutation.py
 
 docs: $(TOOLS)
-	$(BIN)/python -m flopsight.tracing.coverage docs/operators.md
+	$(BIN)/python -m flopsight.coverage docs/operators.md
 	cd tests && $(abspath $(BIN))/python -m conventions.table && $(abspath $(BIN))/python -m compat.page
 
 golden: $(TOOLS)

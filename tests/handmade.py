@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from flopsight.calls import ModuleNode, Operation, ParameterRecord, Scope
 from flopsight.cost import Cost, TensorSpec
-from flopsight.record import ModuleNode, Operation, ParameterRecord, Profile, Scope
+from flopsight.profiles import Profile
 
 M, K, N = 4, 8, 16
 LINEAR_COST = Cost(macs=M * K * N, results=M * N, biases=M * N)

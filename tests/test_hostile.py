@@ -20,8 +20,7 @@ import flopsight
 from flopsight import cli, saving, units, views
 from flopsight.cli import _model
 from flopsight.errors import InputError, ProfileFormatError
-from flopsight.record import Profile
-from flopsight.saving import from_dict
+from flopsight.profiles import Profile
 from flopsight.views.explanation import markdown
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egpj.exe\u2066\r\n\x00\ud800"
@@ -99,11 +98,11 @@ def rendered(profile: Profile) -> None:
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda value: repr(value)[:20])
 def test_each_value_of_a_saved_profile_may_be_wrong(wrong) -> None:
     data = saved()
-    rendered(from_dict(data))
+    rendered(Profile.from_dict(data))
     told = shown = 0
     for path in places(data):
         try:
-            profile = from_dict(put(data, path, wrong))
+            profile = Profile.from_dict(put(data, path, wrong))
         except ProfileFormatError as error:
             told += 1
             assert len(str(error)) < 300
@@ -119,7 +118,7 @@ def test_each_field_of_a_saved_profile_may_be_missing() -> None:
     for path in places(data):
         if path and isinstance(path[-1], str):
             try:
-                rendered(from_dict(without(data, path)))
+                rendered(Profile.from_dict(without(data, path)))
             except ProfileFormatError as error:
                 missing.append(str(error))
     assert len(missing) > 30
@@ -149,7 +148,7 @@ def test_each_field_of_a_saved_profile_may_be_missing() -> None:
 ])  # fmt: skip
 def test_a_damaged_profile_says_where(path, wrong, sentence) -> None:
     with pytest.raises(ProfileFormatError) as raised:
-        from_dict(put(saved(), path, wrong))
+        Profile.from_dict(put(saved(), path, wrong))
     assert sentence in str(raised.value)
 
 
@@ -187,7 +186,7 @@ def named(name: str) -> Profile:
     data["modules"][1]["path"] = data["scopes"][1][0] = data["operations"][2]["site"] = name.replace(".", "")
     data["modules"][1]["kind"] = data["operations"][1]["dtype"] = data["notes"][0] = name
     data["about"] = {"inputs": [name], "address": name}
-    return from_dict(data)
+    return Profile.from_dict(data)
 
 
 def test_names_reach_no_terminal_raw(capsys, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,20 +18,25 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 CODE = [*FILES, *sorted((ROOT / "examples").glob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))]
 FILE_LINES, FUNCTION_LINES = 300, 60
 
-PUBLIC = {"errors", "units", "cost", "record", "saving", "conventions", "formulas", "tracing", "sources", "views"}
+PUBLIC = {
+    "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
+}  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
     "units": set(),
     "cost": {"errors"},
     "formulas": {"cost", "errors"},
-    "record": {"cost", "errors"},
+    "calls": {"cost"},
+    "conventions": {"calls", "cost", "errors"},
+    "record": {"conventions", "calls", "cost", "errors"},
     "schema": set(),
-    "saving": {"schema", "record", "cost", "errors"},
-    "conventions": {"record", "cost", "errors"},
-    "tracing": {"formulas", "record", "cost", "errors"},
+    "saving": {"schema", "record", "calls", "cost", "errors"},
+    "analysis": {"conventions", "record", "calls", "cost", "units", "errors"},
+    "views": {"analysis", "saving", "conventions", "record", "calls", "cost", "units", "errors"},
+    "profiles": {"views", "analysis", "saving", "conventions", "record", "calls"},
+    "tracing": {"formulas", "profiles", "record", "calls", "cost", "errors"},
     "sources": {"tracing", "errors"},
-    "analysis": {"conventions", "record", "cost", "units", "errors"},
-    "views": {"analysis", "conventions", "record", "cost", "units", "errors"},
+    "coverage": {"sources", "tracing", "formulas", "errors"},
     "compat": PUBLIC | {"analysis"},
     "migrate": {"errors"},
     "cli": PUBLIC | {"analysis", "compat", "migrate"},
@@ -38,44 +44,30 @@ MAY_IMPORT = {
 }
 """By room: the rooms it may import. A room is a file or folder of the package."""
 
-LATER = {
-    ("record", "saving"),
-    ("record", "conventions"),
-    ("record", "views"),
-    ("record", "analysis"),
-    ("analysis", "views"),
-    ("tracing", "sources"),
-}
-"""Methods of a profile, or of what an analysis found, that hand it to a room further on, imported when called; and the
-walk over PyTorch's operators, which has torchvision declare its own."""
-
-TORCH = {"tracing", "sources", "compat"}
+TORCH = {"tracing", "sources", "coverage", "compat"}
 
 
 class Import(NamedTuple):
-    """A module that is imported, the line, and whether that happens as the file loads or inside a function."""
+    """A module that is imported, and the line: as the file loads, when called, or for type checkers only."""
 
     module: str
     line: int
-    at_load: bool
 
 
-def imports(tree: ast.AST, at_load: bool = True) -> Iterator[Import]:
-    """All imports of a file, those for type checkers left out."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for other in node.orelse:
-                yield from imports(other, at_load)
-        elif isinstance(node, ast.Import):
-            yield from (Import(alias.name, node.lineno, at_load) for alias in node.names)
+def imports(path: Path) -> Iterator[Import]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are absolute"
-            if node.module == "flopsight":
-                yield from (Import(f"flopsight.{alias.name}", node.lineno, at_load) for alias in node.names)
+            inside = PACKAGE.joinpath(*(node.module or "").split(".")[1:])
+            if (node.module or "").startswith("flopsight") and inside.is_dir():
+                files = {file.stem for file in inside.iterdir()}
+                for alias in node.names:
+                    of = f".{alias.name}" if alias.name in files or node.module == "flopsight" else ""
+                    yield Import(f"{node.module}{of}", node.lineno)
             else:
-                yield Import(node.module or "", node.lineno, at_load)
-        else:
-            yield from imports(node, at_load and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+                yield Import(node.module or "", node.lineno)
 
 
 def room(path: Path) -> str:
@@ -85,17 +77,28 @@ def room(path: Path) -> str:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_one_way(path: Path) -> None:
     here = room(path)
-    for module, line, at_load in imports(ast.parse(path.read_text())):
+    for module, line in imports(path):
         top, _, rest = module.partition(".")
         if top == "torch":
             assert here in TORCH, f"{path}:{line}: torch is imported in {', '.join(sorted(TORCH))} only"
         if top != "flopsight" or here == "__init__":
             continue
         there = rest.partition(".")[0]
-        if not at_load and (here, there) in LATER:
-            continue
         public = there == "__version__" or (here in {"compat", "cli"} and there in {"", *flopsight.__all__})
         assert there == here or public or there in MAY_IMPORT[here], f"{path}:{line}: {here} may not import {there}"
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Late imports, and those for type checkers, too; the package's own file, which hands names out, is left out."""
+    names = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for path in FILES
+    }
+    graph = {
+        name: {module for module, _ in imports(path)} & names - {name, "flopsight"}
+        for path in FILES
+        for name in [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")]
+    }
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, with the circle
 
 
 def test_every_room_has_its_directions() -> None:

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from flopsight.conventions import Convention
     from flopsight.cost import Cost, TensorSpec
     from flopsight.formulas.registry import formula
-    from flopsight.record import Profile
-    from flopsight.saving import load
+    from flopsight.profiles import Profile, load
     from flopsight.tracing.inputs import plain, spec
     from flopsight.tracing.profiler import Profiler
     from flopsight.tracing.tracer import profile
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 _HOME = {
     "Convention": "conventions",
     "Cost": "cost",
-    "Profile": "record",
+    "Profile": "profiles",
     "Profiler": "tracing.profiler",
     "TensorSpec": "cost",
     "formula": "formulas.registry",
-    "load": "saving",
+    "load": "profiles",
     "plain": "tracing.inputs",
     "profile": "tracing.tracer",
     "spec": "tracing.inputs",

@@ -1,7 +1,7 @@
 """Profiles as JSON, schema version 1.
 
     flopsight   the version that wrote the file          format      1
-    model, root, notes, about                            as in `Profile`
+    model, root, notes, about                            as in `Record`
     operations  [{operator, family, inputs, arguments, outputs, cost (null if unknown), dtype, source, reason, site}]
     scopes      [[path, calling scope, which call]]          calls       [[operation, scope, phase]], as indices
     modules     [{path, kind, calls, inputs, outputs, parameters: [[name, tensor, trainable, buffer, identity]]}]
@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from flopsight import schema
+from flopsight.calls import ModuleNode, Operation, ParameterRecord, Scope, Specs
 from flopsight.cost import Cost, TensorSpec
 from flopsight.errors import ProfileFormatError
-from flopsight.record import ModuleNode, Operation, ParameterRecord, Profile, Scope, Specs
+from flopsight.record import Record
 
 FORMAT = 1
 _FORMATS = 1000  # a number beyond is no version
@@ -50,7 +50,7 @@ def _read_specs(data: Any) -> Specs:
     return None if data is None else _read_tensor(data)
 
 
-def to_dict(profile: Profile) -> dict[str, Any]:
+def to_dict(profile: Record) -> dict[str, Any]:
     """The profile as plain values, in the schema of this module's docstring."""
     from flopsight import __version__
 
@@ -92,8 +92,8 @@ def to_dict(profile: Profile) -> dict[str, Any]:
     }
 
 
-def from_dict(data: dict[str, Any]) -> Profile:
-    """The inverse of `to_dict`. Raises: ProfileFormatError."""
+def fields(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the `Record` that `to_dict` wrote. Raises: ProfileFormatError."""
     found = data.get("format") if isinstance(data, dict) else None
     if type(found) is not int or not 1 <= found < _FORMATS:
         raise ProfileFormatError("This is no saved profile: it has no 'format'. Save one with profile.save(path).")
@@ -104,12 +104,12 @@ def from_dict(data: dict[str, Any]) -> Profile:
         )
     try:
         schema.check(data)
-        return _read(data)
+        return _fields(data)
     except (TypeError, schema.Damaged) as error:  # a `Cost` with a field of another name is a TypeError
         raise ProfileFormatError(f"This saved profile is damaged: {error}.") from error
 
 
-def _read(data: dict[str, Any]) -> Profile:
+def _fields(data: dict[str, Any]) -> dict[str, Any]:
     operations = [
         Operation(
             operator=op["operator"],
@@ -139,19 +139,19 @@ def _read(data: dict[str, Any]) -> Profile:
         )
         for node in data["modules"]
     }
-    return Profile(
-        model=data["model"],
-        operations=operations,
-        scopes=[Scope(*scope) for scope in data["scopes"]],
-        calls=[(operation, scope, phase) for operation, scope, phase in data["calls"]],
-        modules=modules,
-        root=data["root"],
-        notes=data["notes"],
-        about=data["about"],
-    )
+    return {
+        "model": data["model"],
+        "operations": operations,
+        "scopes": [Scope(*scope) for scope in data["scopes"]],
+        "calls": [(operation, scope, phase) for operation, scope, phase in data["calls"]],
+        "modules": modules,
+        "root": data["root"],
+        "notes": data["notes"],
+        "about": data["about"],
+    }
 
 
-def dump(profile: Profile, path: Path) -> None:
+def dump(profile: Record, path: Path) -> None:
     """Write a profile to `path` as JSON, compressed if the name ends in `.gz`."""
     text = json.dumps(to_dict(profile), separators=(",", ":"))
     if path.suffix == ".gz":
@@ -160,16 +160,16 @@ def dump(profile: Profile, path: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def load(path: str | os.PathLike[str]) -> Profile:
-    """Read a saved profile; needs no torch. Raises: FileNotFoundError, ProfileFormatError."""
-    with Path(path).open("rb") as file:
+def read(path: Path) -> dict[str, Any]:
+    """The fields of the `Record` that a file holds. Raises: FileNotFoundError, ProfileFormatError."""
+    with path.open("rb") as file:
         try:
             data = json.loads(_text(file), object_pairs_hook=_object)
         except (ValueError, gzip.BadGzipFile, EOFError, zlib.error, RecursionError) as error:
             raise ProfileFormatError(
                 f"{path} is no saved profile: {error}. Save one with profile.save(path)."
             ) from error
-    return from_dict(data)
+    return fields(data)
 
 
 def _text(file: BufferedReader) -> bytes:

@@ -6,8 +6,8 @@ from torch import nn
 
 import flopsight
 from flopsight import Convention, Cost, TensorSpec, conventions
+from flopsight.calls import Operation
 from flopsight.errors import ConventionError
-from flopsight.record import Operation
 
 
 def test_there_are_ours_and_the_tools() -> None:

@@ -14,10 +14,11 @@ from versions import REFERENCE, VERSION, tried
 from flopsight.formulas.registry import load_formulas
 
 FILES = (
-    "attention", "attention_backward", "attention_packed", "contraction", "contraction_scaled", "convolution",
-    "convolution_backward", "convolution_transposed", "distance", "linalg", "linalg_orthogonal", "linear", "quantized",
-    "quantized_convolution", "quantized_layers", "recurrent", "recurrent_backward", "recurrent_cells",
-    "sparse", "spectral", "transformer",
+    "attention.backward", "attention.dense", "attention.packed", "attention.transformer", "contraction.linear",
+    "contraction.products", "contraction.scaled", "convolution.backward", "convolution.forward",
+    "convolution.transposed", "distance", "linalg.factorizations", "linalg.orthogonal", "quantized.convolution",
+    "quantized.layers", "quantized.tensors", "recurrent.backward", "recurrent.cells", "recurrent.layers",
+    "sparse.products", "spectral",
 )  # fmt: skip
 TESTS = (
     "attention", "attention_backward", "contraction", "contraction_scaled", "convolution", "distance", "linalg",

@@ -377,7 +377,7 @@ def test_a_grouped_weight_gradient_costs_what_forward_costs():
 
 
 def test_reached_positions_by_counting():
-    from flopsight.formulas.convolution import _reached
+    from flopsight.formulas.convolution.forward import _reached
 
     for size, taps, stride, dilation in product(range(6), range(1, 5), range(1, 5), range(1, 5)):
         positions = {stride * i + dilation * k for i in range(size) for k in range(taps)}

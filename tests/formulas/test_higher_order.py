@@ -9,7 +9,7 @@ from oracle import exp, maximum, products, total
 from proof import Call, Proof, proven, tensor, unproven
 
 from flopsight.cost import TensorSpec
-from flopsight.formulas.higher_order import flex_attention
+from flopsight.formulas.attention.flex import flex_attention
 
 
 def attend(query, key, value, scale):

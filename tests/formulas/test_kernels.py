@@ -10,7 +10,7 @@ from oracle import Scalar, biased, dot, exp, log, maximum, products, tanh, total
 from proof import Call, Proof, proven, tensor, unproven
 
 from flopsight.cost import TensorSpec
-from flopsight.formulas.kernels import flash_attn
+from flopsight.formulas.attention.kernels import flash_attn
 
 # attention: a list of queries of all heads, each with the keys and values that it meets
 

@@ -18,8 +18,9 @@ from torch.fx import symbolic_trace
 from versions import VERSION
 
 import flopsight
+from flopsight import coverage
 from flopsight.errors import InputError, NeedsValuesError
-from flopsight.tracing import control_flow, coverage
+from flopsight.tracing import control_flow
 from flopsight.tracing.higher_order import FOLLOWED
 
 SIZE, STEPS = 4, 3

@@ -12,7 +12,7 @@ from handmade import K, M, N
 
 from flopsight import views
 from flopsight.errors import InputError, MissingLibraryError
-from flopsight.saving import from_dict
+from flopsight.profiles import Profile
 from flopsight.views import html, markdown
 from flopsight.views.dataframe import dataframe
 
@@ -41,7 +41,7 @@ def test_an_unknown_view_gets_a_sentence() -> None:
 
 def test_json_is_the_whole_record() -> None:
     profile = handmade.stack()
-    again = from_dict(json.loads(views.get("json").render(profile)))
+    again = Profile.from_dict(json.loads(views.get("json").render(profile)))
     assert views.get("text").render(again) == views.get("text").render(profile)
 
 

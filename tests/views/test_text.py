@@ -4,8 +4,8 @@ import handmade
 import pytest
 
 from flopsight import Convention
+from flopsight.calls import Operation
 from flopsight.cost import Cost, TensorSpec
-from flopsight.record import Operation
 from flopsight.views import text
 
 ESCAPE = "\x1b"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import handmade
 from handmade import LINEAR_COST, K, N
 
-from flopsight.record import Profile
+from flopsight.profiles import Profile
 from flopsight.views.tree import Branch, roots
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from flopsight.calls import ModuleNode, Operation
 from flopsight.cost import TensorSpec, product
-from flopsight.record import ModuleNode, Operation, Profile
+from flopsight.record import Record
 
 GROUPED = {
     "aten::_grouped_mm": ("self", "mat2"),
@@ -32,7 +33,7 @@ class Experts:
     used: int
 
 
-def experts(profile: Profile) -> Experts | None:
+def experts(profile: Record) -> Experts | None:
     """The experts of a profile, found by their grouped matrix products; None for a model without any.
 
     A layer's k is the rows of its product over the tokens its module was called with.

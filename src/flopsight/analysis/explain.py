@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from flopsight import conventions
 from flopsight.conventions import Convention
-
-if TYPE_CHECKING:
-    from flopsight.record import Profile
+from flopsight.record import Record
 
 _FIRST = ("contractions", "biases")
 
@@ -55,13 +52,8 @@ class Explanation:
         parts = {part: counts[index] - counts[0] for part, counts in self.rows.items() if counts[index] != counts[0]}
         return dict(sorted(parts.items(), key=lambda item: -abs(item[1])))
 
-    def __str__(self) -> str:
-        from flopsight.views.explanation import render
 
-        return render(self)
-
-
-def explain(profile: Profile, *names: str | Convention, phase: str | None = None) -> Explanation:
+def explain(profile: Record, *names: str | Convention, phase: str | None = None) -> Explanation:
     """Compare conventions on a profile, of all phases or of one; with no names, all that count operations.
 
     Raises: ConventionError, ValueError for an unknown phase.

@@ -14,7 +14,7 @@ from flopsight.errors import InputError
 from flopsight.units import printable, shortened
 
 if TYPE_CHECKING:
-    from flopsight.record import Profile
+    from flopsight.profiles import Profile
     from flopsight.sources import Workload
 
 

@@ -12,7 +12,7 @@ from flopsight import conventions, views
 from flopsight.errors import InputError
 
 if TYPE_CHECKING:
-    from flopsight.record import Profile
+    from flopsight.profiles import Profile
 
 STDOUT = "-"
 

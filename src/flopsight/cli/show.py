@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flopsight.cli import TRACEBACK, Command, _output
 from flopsight.errors import FlopsightError, InputError, ProfileFormatError, near
-from flopsight.saving import load
+from flopsight.profiles import load
 
 
 class Show(Command):

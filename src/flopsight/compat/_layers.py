@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from flopsight.calls import Operation
 from flopsight.cost import TensorSpec
-from flopsight.record import Operation, Profile, Tally
+from flopsight.profiles import Profile
+from flopsight.record import Tally
 
 OUTSIDE = "(functional)"
 """Stands for operators that a module with children runs itself: `F.relu(self.conv(x))`, `q @ k`."""

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
 
-from flopsight.record import Profile, ancestors
+from flopsight.calls import ancestors
+from flopsight.profiles import Profile
 
 Rule = Callable[[Any, Any, Any], Any]
 

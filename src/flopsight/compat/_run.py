@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 import flopsight
 from flopsight.errors import InputError, ModelError, NeedsValuesError
-from flopsight.record import Profile
+from flopsight.profiles import Profile
 
 _Spec = type(flopsight.spec(1))
 _modes = threading.RLock()

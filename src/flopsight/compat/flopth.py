@@ -17,7 +17,7 @@ from flopsight.compat._layers import OUTSIDE, Layer, layers, sizes
 from flopsight.compat._load import command, load_class, load_line, load_torchvision
 from flopsight.compat._run import ignored, measure, require
 from flopsight.cost import TensorSpec
-from flopsight.record import Profile
+from flopsight.profiles import Profile
 
 __all__ = ["flopth"]
 

@@ -12,7 +12,7 @@ from torch import nn
 import flopsight
 from flopsight.compat._rules import Rule, Ruled, counts, watching
 from flopsight.compat._run import ignored, measure
-from flopsight.record import Profile
+from flopsight.profiles import Profile
 
 __all__ = ["clever_format", "profile", "profile_origin", "utils"]
 

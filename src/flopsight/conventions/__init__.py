@@ -11,12 +11,9 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
+from flopsight.calls import Operation
 from flopsight.errors import ConventionError, near
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 
 @dataclass(frozen=True)

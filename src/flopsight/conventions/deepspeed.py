@@ -5,13 +5,9 @@ Its second figure, MACs, is the convention `macs`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flopsight.calls import Operation
 from flopsight.conventions import Convention, operators, rules
 from flopsight.conventions.rules import each, per_input, per_output
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 
 def _convolution_bias(operation: Operation) -> int:

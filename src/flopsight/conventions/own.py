@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flopsight.calls import Operation
 from flopsight.conventions import Convention
 from flopsight.conventions.rules import cost_of, every_bias, flops, linear, macs, part
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 
 def _macs(operation: Operation) -> dict[str, int]:

@@ -7,13 +7,9 @@ twice. The convention says what it prints for models made of modules.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flopsight.calls import Operation
 from flopsight.conventions import Convention, operators, rules
 from flopsight.conventions.rules import each, given, per_input, per_output
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 _MODULE_AND_FUNCTION = 2
 

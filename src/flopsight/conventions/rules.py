@@ -6,13 +6,10 @@ r rows of a softmax, f features of one row
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
+from flopsight.calls import Operation
 from flopsight.conventions import operators
 from flopsight.cost import FLOPS_PER_MAC, Cost, TensorSpec, product
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 Rule = Callable[["Operation"], int]
 """The count of one operator call, contractions and biases aside."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flopsight.calls import Operation
 from flopsight.conventions import Convention, operators, rules
 from flopsight.conventions.rules import each, first, per_input, per_output
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 _BICUBIC = 224 + 35  # 128 + 96 to solve for the weights, 16 + 12 + 4 + 3 to apply them
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flopsight.calls import Operation
 from flopsight.conventions import Convention, operators, rules
 from flopsight.conventions.rules import each, first, given, per_output
 from flopsight.cost import product
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 _NORM = 4  # subtract, divide, scale, shift; the tool means 2 without weights, but its check is always true
 _LEAKY_RELU = 4

@@ -5,13 +5,9 @@ N size of the first dimension, which torchinfo takes for the batch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flopsight.calls import Operation
 from flopsight.conventions import Convention, operators, rules
 from flopsight.conventions.rules import each, first, given
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 
 def _parameters(operation: Operation) -> int:

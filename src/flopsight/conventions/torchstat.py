@@ -7,14 +7,11 @@ C channels of an image · E elements of the input, O of the output · k*k positi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from flopsight.calls import Operation
 from flopsight.conventions import Convention, operators, rules
 from flopsight.conventions.rules import Rule, each, first, per_input, per_output
 from flopsight.cost import product
-
-if TYPE_CHECKING:
-    from flopsight.record import Operation
 
 _POOLS = ("aten::avg_pool2d", "aten::max_pool2d", "aten::max_pool2d_with_indices")
 _RELUS = ("aten::relu", "aten::elu", "aten::leaky_relu", *operators.PRELUS)

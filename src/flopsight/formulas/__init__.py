@@ -1,1 +1,1 @@
-"""Costs by operator, one file per family of operators."""
+"""Costs by operator: one file or folder per family of operators, and the vocabulary that they are written in."""

@@ -11,7 +11,7 @@ from math import gcd
 
 from flopsight.cost import Cost, TensorSpec, product
 from flopsight.formulas.parts import reduced
-from flopsight.formulas.reduction import Result, first
+from flopsight.formulas.reduction.whole import Result, first
 from flopsight.formulas.registry import Case, formula, zero
 
 Sizes = Sequence[int]

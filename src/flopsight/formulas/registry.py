@@ -170,7 +170,7 @@ REGISTRY = Registry()
 
 
 def _family(rule_module: str) -> str:
-    return rule_module.rpartition(".")[2]
+    return rule_module.removeprefix(f"{__package__}.").partition(".")[0]
 
 
 def formula(
@@ -181,7 +181,7 @@ def formula(
     A target is the name of an operator (`"aten::bmm"`, `"mylib::scan"`), a module class, a `torch.autograd.Function`,
     or a Triton kernel. The formula asks for what it needs by name: of the operator's schema, of the arguments of
     `forward`, or of the kernel's; for a module, `module` is the module itself. It stands for all that happens inside.
-    In flopsight's own files the family is the file's name. Raises: FormulaError.
+    In flopsight's own files the family is the name of the folder, or of a file that is in none. Raises: FormulaError.
     """
 
     def declare(rule: F) -> F:
@@ -255,6 +255,6 @@ def load_formulas() -> Registry:
     """The registry, with every file of this package read."""
     import flopsight.formulas as package
 
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
     return REGISTRY

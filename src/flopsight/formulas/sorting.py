@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flopsight.cost import Cost, TensorSpec, product
 from flopsight.formulas.parts import reduced
-from flopsight.formulas.reduction import rows
+from flopsight.formulas.reduction.whole import rows
 from flopsight.formulas.registry import Case, formula
 
 

@@ -36,7 +36,8 @@ class Found(NamedTuple):
 @cache
 def offered(tool: str) -> frozenset[str]:
     """The names that `flopsight.compat` has of a tool, read without importing it."""
-    file = Path(__file__).parents[1] / "compat" / f"{tool}.py"
+    there = Path(__file__).parents[1] / "compat" / tool
+    file = there / "__init__.py" if there.is_dir() else there.with_suffix(".py")
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return frozenset(ast.literal_eval(node.value))

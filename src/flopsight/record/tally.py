@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from flopsight import conventions
+from flopsight.calls import Operation, ParameterRecord
+from flopsight.conventions import Convention
 from flopsight.cost import FLOPS_PER_MAC, ZERO, Cost
-from flopsight.record.calls import Operation, ParameterRecord
-
-if TYPE_CHECKING:
-    from flopsight.conventions import Convention
 
 
 class ParameterCount(int):
@@ -99,7 +97,5 @@ class Tally:
 
         Raises: ConventionError for a name that is not known.
         """
-        from flopsight import conventions
-
         count = conventions.get(convention).count
         return sum(n * count(op) for op, n in self.counts.items() if op.cost is not None)

@@ -8,7 +8,7 @@ from weakref import WeakSet
 from torch import nn
 
 from flopsight.errors import ModelError
-from flopsight.record import Profile
+from flopsight.profiles import Profile
 from flopsight.tracing.grad_mode import NeedsAutograd
 
 _TRACKED: WeakSet[nn.Module] = WeakSet()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from flopsight.errors import NeedsValuesError
+from flopsight.tracing.booking import Booking
 from flopsight.tracing.deferred import Deferred, Memory, Step, defer, valued
 from flopsight.tracing.fake import has_values, metadata_in, needs_values
 from flopsight.tracing.grad_mode import follow
@@ -17,9 +18,6 @@ from flopsight.tracing.memo import Call
 from flopsight.tracing.operators import OperatorInfo
 from flopsight.tracing.tensors import UserTensors, flat
 from flopsight.tracing.values import ASKING, BY_VALUES
-
-if TYPE_CHECKING:
-    from flopsight.tracing.dispatch import Dispatcher
 
 _OTHER_MEMORY = {"aten::resize_", "aten::resize_as_", "aten::set_"}
 """Operators that give a tensor another memory, in place."""
@@ -31,7 +29,7 @@ def asks(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> b
 
 
 def on_constants(
-    dispatcher: Dispatcher,
+    dispatcher: Booking,
     info: OperatorInfo,
     key: tuple[Any, ...],
     bits: int,
@@ -69,7 +67,7 @@ def on_constants(
 
 
 def _by_values(
-    dispatcher: Dispatcher,
+    dispatcher: Booking,
     info: OperatorInfo,
     tensors: list[torch.Tensor],
     args: tuple[Any, ...],
@@ -86,7 +84,7 @@ def _by_values(
 
 
 def _view(
-    dispatcher: Dispatcher, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    dispatcher: Booking, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     with torch._C._DisableTorchDispatch():
         out = info.func(*args, **kwargs)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from inspect import Parameter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch._C import DispatchKey
@@ -21,14 +21,12 @@ from torch._ops import HigherOrderOperator
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode, _pop_mode_temporarily
 
+from flopsight.calls import Operation
 from flopsight.cost import ZERO
 from flopsight.errors import InputError, NeedsValuesError
-from flopsight.record import Operation
+from flopsight.tracing.booking import Booking
 from flopsight.tracing.place import active, current_place
 from flopsight.tracing.replacement import Replacement
-
-if TYPE_CHECKING:
-    from flopsight.tracing.dispatch import Dispatcher
 
 _LAYER = DispatchKey.FuncTorchDynamicLayerFrontMode
 _MODES_SEE_OPERATORS = hasattr(TorchDispatchMode, "supports_higher_order_operators")
@@ -86,7 +84,7 @@ def uncompiled() -> Iterator[None]:
         yield
 
 
-def _cond(dispatcher: Dispatcher, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
+def _cond(dispatcher: Booking, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:
     try:
         chosen = true_fn if pred else false_fn
     except NeedsValuesError:
@@ -94,7 +92,7 @@ def _cond(dispatcher: Dispatcher, pred: Any, true_fn: Any, false_fn: Any, operan
     return chosen(*operands)
 
 
-def _dearer(dispatcher: Dispatcher, true_fn: Any, false_fn: Any, operands: Any) -> Any:
+def _dearer(dispatcher: Booking, true_fn: Any, false_fn: Any, operands: Any) -> Any:
     """The result of the branch that costs more, the only one booked; unknown cost is more than any that is known."""
     ledger = dispatcher.ledger
     outs, booked = [], []
@@ -118,13 +116,13 @@ def _price(records: list[Operation]) -> tuple[int, int, int]:
 
 
 def _while_loop(
-    dispatcher: Dispatcher, cond_fn: Any, body_fn: Any, carried_inputs: Any, additional_inputs: Any = (), **_: Any
+    dispatcher: Booking, cond_fn: Any, body_fn: Any, carried_inputs: Any, additional_inputs: Any = (), **_: Any
 ) -> Any:
     return _loop(cond_fn, body_fn, carried_inputs, additional_inputs)[0]
 
 
 def _while_loop_stack_output(
-    dispatcher: Dispatcher, cond_fn: Any, body_fn: Any, carried_inputs: Any, additional_inputs: Any = (), **_: Any
+    dispatcher: Booking, cond_fn: Any, body_fn: Any, carried_inputs: Any, additional_inputs: Any = (), **_: Any
 ) -> Any:
     out, steps = _loop(cond_fn, body_fn, carried_inputs, additional_inputs)
     if not steps:
@@ -158,7 +156,7 @@ def _goes_on(condition: Any) -> bool:
         ) from None
 
 
-def _map(dispatcher: Dispatcher, f: Any, xs: Any, pos_args: Any = (), **_: Any) -> Any:
+def _map(dispatcher: Booking, f: Any, xs: Any, pos_args: Any = (), **_: Any) -> Any:
     return _stacked([f(*(x[at] for x in xs), *pos_args) for at in range(xs[0].shape[0])])
 
 
@@ -168,7 +166,7 @@ def _stacked(outs: list[Any]) -> Any:
     return pytree.tree_unflatten([None if each[0] is None else torch.stack(each) for each in columns], spec)
 
 
-def _scan(dispatcher: Dispatcher, combine_fn: Any, init: Any, xs: Any, additional_inputs: Any = (), **_: Any) -> Any:
+def _scan(dispatcher: Booking, combine_fn: Any, init: Any, xs: Any, additional_inputs: Any = (), **_: Any) -> Any:
     carry, steps = list(init), []
     for at in range(xs[0].shape[0]):
         out = combine_fn(*carry, *(x[at] for x in xs), *additional_inputs)
@@ -178,7 +176,7 @@ def _scan(dispatcher: Dispatcher, combine_fn: Any, init: Any, xs: Any, additiona
     return pytree.tree_unflatten([*carry, *_stacked(steps)], pytree.tree_structure(out))
 
 
-def _associative_scan(dispatcher: Dispatcher, combine_fn: Any, xs: Any, additional_inputs: Any = ()) -> Any:
+def _associative_scan(dispatcher: Booking, combine_fn: Any, xs: Any, additional_inputs: Any = ()) -> Any:
     from torch._higher_order_ops.associative_scan import generic_associative_scan
 
     specs: list[Any] = []
@@ -193,11 +191,11 @@ def _associative_scan(dispatcher: Dispatcher, combine_fn: Any, xs: Any, addition
     return pytree.tree_unflatten(leaves, specs[0]) if specs else leaves
 
 
-def _called(dispatcher: Dispatcher, callable: Any, operands: Any) -> Any:
+def _called(dispatcher: Booking, callable: Any, operands: Any) -> Any:
     return callable(*operands)
 
 
-def _subgraph(dispatcher: Dispatcher, subgraph: Any, identifier: Any, *operands: Any) -> Any:
+def _subgraph(dispatcher: Booking, subgraph: Any, identifier: Any, *operands: Any) -> Any:
     return subgraph(list(operands)) if getattr(subgraph, "_boxed_call", False) else subgraph(*operands)
 
 

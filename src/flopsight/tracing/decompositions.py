@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-import torch
 from torch._ops import OpOverload
 
+from flopsight.calls import Operation
 from flopsight.cost import ZERO, Cost
 from flopsight.tracing import without_dynamo
 from flopsight.tracing.fake import fakes_of
 from flopsight.tracing.operators import OperatorInfo
-from flopsight.tracing.scopes import Scopes
-
-if TYPE_CHECKING:
-    from flopsight.tracing.dispatch import Dispatcher
 
 
 def _decompositions(func: OpOverload) -> list[Callable[..., Any]]:
@@ -36,22 +33,22 @@ def _decompositions(func: OpOverload) -> list[Callable[..., Any]]:
 
 
 def decomposed(
-    dispatcher: type[Dispatcher], info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]
+    info: OperatorInfo,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    records_of: Callable[[Callable[[], Any]], list[Operation]],
 ) -> Cost | None:
     """The cost of an operator as the sum over the operators PyTorch itself writes it with; None if that is unknown.
 
-    Those are seen by a `dispatcher` of their own.
+    records_of: tells what a call runs.
     """
     for parts in _decompositions(info.func):
-        scopes = Scopes(restore=False)
-        scopes.root("decomposition", None)
-        inner = dispatcher(scopes, execute=False, protect=True)
+        stand_ins = fakes_of(list(args)), {name: fakes_of(value) for name, value in kwargs.items()}
         try:
-            with torch.no_grad(), inner:
-                parts(*fakes_of(list(args)), **{name: fakes_of(value) for name, value in kwargs.items()})
+            records = records_of(partial(parts, *stand_ins[0], **stand_ins[1]))
         except Exception:  # one that fails is one PyTorch does not have
             continue
-        costs = [record.cost for record, _, _ in inner.ledger.calls]
+        costs = [record.cost for record in records]
         if costs and all(cost is not None for cost in costs):
             return sum((cost for cost in costs if cost is not None), ZERO)
     return None

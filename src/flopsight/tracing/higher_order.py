@@ -7,22 +7,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import torch
 from torch._ops import HigherOrderOperator
 
+from flopsight.calls import Operation
 from flopsight.cost import Cost
 from flopsight.errors import InputError
 from flopsight.formulas.registry import Formula, bind, load_formulas
-from flopsight.record import Operation
+from flopsight.tracing.booking import Booking
 from flopsight.tracing.deferred import valued
 from flopsight.tracing.fake import has_values, make, metadata_of
 from flopsight.tracing.operators import flat_results
 from flopsight.tracing.replacement import Replacement
-
-if TYPE_CHECKING:
-    from flopsight.tracing.dispatch import Dispatcher
 
 FOLLOWED = {
     "associative_scan", "cond", "hints_wrapper", "invoke_subgraph", "map_impl", "out_dtype", "print", "scan",
@@ -49,7 +47,7 @@ def _uncompiled(module: Any) -> Replacement:
     return Replacement(module, _NO_COMPILE, True)
 
 
-def dispatch(dispatcher: Dispatcher, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
+def dispatch(dispatcher: Booking, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
     """Book the operator by its own formula if it has one, else by the operators inside its functions."""
     formula = load_formulas().find(f"higher_order::{func.name()}")
     if formula is not None:
@@ -66,7 +64,7 @@ def dispatch(dispatcher: Dispatcher, func: HigherOrderOperator, args: Any, kwarg
     return _opaque(dispatcher, func, kernel, args, kwargs)
 
 
-def _opaque(dispatcher: Dispatcher, func: HigherOrderOperator, kernel: Any, args: Any, kwargs: Any) -> Any:
+def _opaque(dispatcher: Booking, func: HigherOrderOperator, kernel: Any, args: Any, kwargs: Any) -> Any:
     """Run an operator that may do its work past the dispatcher: where nothing of it is seen, its cost is unknown."""
     with dispatcher.ledger.apart() as seen:
         try:
@@ -90,7 +88,7 @@ def _cannot_follow(func: HigherOrderOperator) -> InputError:
     )
 
 
-def _booked(dispatcher: Dispatcher, name: str, formula: Formula, named: dict[str, Any], returned: int) -> Any:
+def _booked(dispatcher: Booking, name: str, formula: Formula, named: dict[str, Any], returned: int) -> Any:
     tensors = {key: metadata_of(value) for key, value in named.items() if isinstance(value, torch.Tensor)}
     query, value = tensors["query"], tensors["value"]
     out = query.like((*query.shape[:-1], value.shape[-1]))

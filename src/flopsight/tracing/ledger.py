@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from flopsight.record import Operation
+from flopsight.calls import Operation
 from flopsight.tracing.place import user_line
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.targets import module_call

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from flopsight.record import Operation
+from flopsight.calls import Operation
 from flopsight.tracing.fake import Metadata
 from flopsight.tracing.operators import OperatorInfo, registry_version
 

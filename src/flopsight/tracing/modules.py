@@ -13,7 +13,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.overrides import TorchFunctionMode
 
-from flopsight.record import ModuleNode, Operation, ParameterRecord
+from flopsight.calls import ModuleNode, Operation, ParameterRecord
 from flopsight.tracing.compiled import is_wrapper, original
 from flopsight.tracing.fake import Fake, Metadata, has_values, make, metadata_of, storage_key
 from flopsight.tracing.inputs import fill

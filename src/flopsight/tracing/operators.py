@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
+from flopsight.calls import Operation, Specs
 from flopsight.cost import Cost, TensorSpec
 from flopsight.formulas.registry import REGISTRY, Formula, bind, load_formulas
-from flopsight.record import Operation, Specs
 from flopsight.tracing.fake import Metadata, dtype_name, metadata_of
 
 _MASKS = (torch.bool, torch.uint8)

@@ -8,7 +8,7 @@ from types import TracebackType
 import torch
 
 from flopsight.errors import InputError
-from flopsight.record import Profile
+from flopsight.profiles import Profile
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.tracer import record_of

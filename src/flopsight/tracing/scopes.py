@@ -12,8 +12,8 @@ from torch import nn
 from torch.optim import optimizer as optim
 from torch.overrides import TorchFunctionMode
 
+from flopsight.calls import PHASES, ModuleNode, Operation, Scope
 from flopsight.cost import TensorSpec
-from flopsight.record import PHASES, ModuleNode, Operation, Scope
 from flopsight.tracing.fake import metadata_of
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.place import activate, active, in_checkpoint

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from flopsight.record import Operation
+from flopsight.calls import Operation
 
 
 def unseen(module: torch.nn.Module) -> list[Operation]:

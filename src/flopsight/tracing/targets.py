@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from flopsight.calls import Operation, Specs
 from flopsight.formulas.registry import REGISTRY, Formula, bind
-from flopsight.record import Operation, Specs
 from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.place import active

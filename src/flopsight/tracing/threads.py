@@ -11,16 +11,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flopsight.calls import Operation, Scope
 from flopsight.errors import FlopsightError
-from flopsight.record import Operation, Scope
+from flopsight.tracing.booking import Booking
 from flopsight.tracing.place import activate, active
 from flopsight.tracing.replacement import Replacement
 from flopsight.tracing.scopes import Scopes
-
-if TYPE_CHECKING:
-    from flopsight.tracing.dispatch import Dispatcher, Follower
 
 Calls = list[tuple[Operation, int, int]]
 
@@ -45,7 +43,7 @@ class Work:
         self.at = scopes.current
         self.here = scopes.here
         self.muted = scopes.is_muted
-        self.dispatcher: Follower | None = None
+        self.dispatcher: Booking | None = None
         self.thread: threading.Thread | None = None
         self.done = False
         self.cut = False
@@ -92,7 +90,7 @@ class Work:
 
 
 @contextmanager
-def _following(dispatcher: Dispatcher) -> Iterator[None]:
+def _following(dispatcher: Booking) -> Iterator[None]:
     """Make this thread part of a run."""
     outer = active()
     with ExitStack() as stack:
@@ -150,7 +148,7 @@ _SUBMIT = Replacement(ThreadPoolExecutor, "submit", _submit)
 
 
 @contextmanager
-def followed(dispatcher: Dispatcher) -> Iterator[None]:
+def followed(dispatcher: Booking) -> Iterator[None]:
     """Follow the work that this thread hands to others meanwhile.
 
     Raises: what flopsight raised in a thread, which had nobody to pass it on to.
@@ -177,7 +175,7 @@ def _all_works(scopes: Scopes) -> Iterator[Work]:
             yield from _all_works(work.dispatcher.scopes)
 
 
-def gathered(dispatcher: Dispatcher) -> tuple[list[Scope], Calls]:
+def gathered(dispatcher: Booking) -> tuple[list[Scope], Calls]:
     """The scopes and calls of a run, with those of the work that it handed to threads."""
     if not dispatcher.scopes.works:
         return dispatcher.scopes.scopes, dispatcher.ledger.calls

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
+from flopsight.calls import Operation
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
-from flopsight.record import Operation, Profile
+from flopsight.profiles import Profile
 from flopsight.tracing import leftover
 from flopsight.tracing.assumed import assumes
 from flopsight.tracing.attempts import traced

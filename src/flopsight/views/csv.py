@@ -7,11 +7,11 @@ import io
 from typing import Any
 
 from flopsight import units
-from flopsight.record import Profile
+from flopsight.record import Record
 from flopsight.views import View, table
 
 
-def render(profile: Profile, **layout: Any) -> str:
+def render(profile: Record, **layout: Any) -> str:
     """The profile as CSV. layout: fields of a `flopsight.views.table.Layout`."""
     columns, rows = table.flat(profile, **layout)
     stream = io.StringIO()

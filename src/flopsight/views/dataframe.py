@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flopsight.errors import MissingLibraryError
-from flopsight.record import Profile
+from flopsight.record import Record
 from flopsight.views import table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def dataframe(profile: Profile, **layout: Any) -> pd.DataFrame:
+def dataframe(profile: Record, **layout: Any) -> pd.DataFrame:
     """One row for each module or operator, whole numbers. layout: fields of a `flopsight.views.table.Layout`.
 
     Raises: MissingLibraryError.

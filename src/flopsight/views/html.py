@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from flopsight.record import Profile
+from flopsight.record import Record
 from flopsight.views import View, summary, table
 from flopsight.views.table import Layout, Table
 
@@ -17,7 +17,7 @@ _STYLE = (
 )
 
 
-def render(profile: Profile, **layout: Any) -> str:
+def render(profile: Record, **layout: Any) -> str:
     """The profile as HTML with its own style. layout: fields of a `flopsight.views.table.Layout`."""
     arranged = Layout(**layout)
     built = table.build(profile, arranged)

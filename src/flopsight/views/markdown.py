@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flopsight.record import Profile
+from flopsight.record import Record
 from flopsight.views import View, summary, table
 from flopsight.views.table import Layout
 
@@ -19,7 +19,7 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def render(profile: Profile, **layout: Any) -> str:
+def render(profile: Record, **layout: Any) -> str:
     """The profile as Markdown. layout: fields of a `flopsight.views.table.Layout`."""
     arranged = Layout(**layout)
     built = table.build(profile, arranged)

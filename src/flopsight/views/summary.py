@@ -6,8 +6,10 @@ import re
 from typing import Any, NamedTuple
 
 from flopsight import conventions, units
+from flopsight.analysis.experts import experts
+from flopsight.calls import PHASES
 from flopsight.conventions import Convention
-from flopsight.record import PHASES, Profile
+from flopsight.record import Record
 
 
 class Line(NamedTuple):
@@ -22,7 +24,7 @@ def _plural(number: int, word: str) -> str:
     return f"{units.exact(number)} {word}{'' if number == 1 else 's'}"
 
 
-def title(profile: Profile) -> str:
+def title(profile: Record) -> str:
     """The model, the module if it is a part of one, and what it was run on."""
     given = _inputs(profile.about.get("inputs") or [])
     address = f" ({profile.about['address']})" if "address" in profile.about else ""
@@ -30,7 +32,7 @@ def title(profile: Profile) -> str:
     return units.printable(f"{profile.model}{address}{part}" + (f" on {given}" if given else ""))
 
 
-def notes(profile: Profile) -> list[str]:
+def notes(profile: Record) -> list[str]:
     """What was assumed on the way, each a sentence."""
     return list(map(units.printable, profile.notes))
 
@@ -48,7 +50,7 @@ def _inputs(given: Any) -> str:
     return ", ".join(parts)
 
 
-def totals(profile: Profile, convention: str | Convention | None = None) -> list[Line]:
+def totals(profile: Record, convention: str | Convention | None = None) -> list[Line]:
     """The totals of a profile."""
     tally = profile.tally()
     unknown = tally.unknown
@@ -76,21 +78,21 @@ def totals(profile: Profile, convention: str | Convention | None = None) -> list
     return lines
 
 
-def _parameters(profile: Profile) -> list[Line]:
+def _parameters(profile: Record) -> list[Line]:
     params = profile.params
     parts = [f"{units.exact(params.trainable)} trainable", f"{units.exact(params.frozen)} frozen"]
     if params.tied:
         parts.append(f"{units.exact(params.tied)} more tied to them")
     lines = [Line("parameters", units.exact(params), f"{', '.join(parts)}; {units.size(params.nbytes)}")]
-    if (experts := profile.experts) is not None:
-        each = f"{experts.used} of {experts.experts} experts a token"
-        lines.append(Line("active", units.exact(experts.active_params), f"parameters that one token uses; {each}"))
+    if (mixture := experts(profile)) is not None:
+        each = f"{mixture.used} of {mixture.experts} experts a token"
+        lines.append(Line("active", units.exact(mixture.active_params), f"parameters that one token uses; {each}"))
     if params.buffers:
         lines.append(Line("buffers", units.exact(params.buffers), f"elements; {units.size(params.buffer_bytes)}"))
     return lines
 
 
-def phases(profile: Profile) -> list[list[str]]:
+def phases(profile: Record) -> list[list[str]]:
     """The totals by phase, a heading first; empty if there was only a forward pass."""
     rows = []
     for phase in PHASES:
@@ -104,7 +106,7 @@ def phases(profile: Profile) -> list[list[str]]:
     return [["phase", "MACs", "FLOPs", "exact operations", "operator calls"], *rows]
 
 
-def unknown(profile: Profile) -> list[Line]:
+def unknown(profile: Record) -> list[Line]:
     """The operators whose cost is unknown: calls, and where each was first called."""
     tally = profile.tally()
     lines = []

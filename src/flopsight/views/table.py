@@ -9,7 +9,7 @@ from typing import Any
 from flopsight import units
 from flopsight.conventions import Convention
 from flopsight.errors import InputError, near
-from flopsight.record import Profile, Tally
+from flopsight.record import Record, Tally
 from flopsight.views import columns as known
 from flopsight.views.columns import Column, Row
 from flopsight.views.tree import Branch, roots
@@ -57,7 +57,7 @@ class Table:
             ]
 
 
-def build(profile: Profile, layout: Layout) -> Table:
+def build(profile: Record, layout: Layout) -> Table:
     """The table of a profile. Raises: InputError for an unknown column, order or grouping."""
     if layout.by not in GROUPINGS:
         raise InputError(
@@ -72,7 +72,7 @@ def build(profile: Profile, layout: Layout) -> Table:
     return Table(columns, rows)
 
 
-def flat(profile: Profile, **layout: Any) -> tuple[list[str], list[list[Any]]]:
+def flat(profile: Record, **layout: Any) -> tuple[list[str], list[list[Any]]]:
     """Column names and values for other programs: every module in a row of its own, by its path.
 
     layout: fields of a `Layout`. Raises: InputError.
@@ -85,7 +85,7 @@ def flat(profile: Profile, **layout: Any) -> tuple[list[str], list[list[Any]]]:
     return names, rows
 
 
-def _columns(profile: Profile, layout: Layout) -> list[Column]:
+def _columns(profile: Record, layout: Layout) -> list[Column]:
     chosen = layout.columns
     if chosen is None:
         chosen = _BY_MODULE if layout.by == "module" else _BY_OPERATOR
@@ -99,7 +99,7 @@ def _columns(profile: Profile, layout: Layout) -> list[Column]:
     return [_column(profile, layout, name) for name in wanted]
 
 
-def _column(profile: Profile, layout: Layout, name: str) -> Column:
+def _column(profile: Record, layout: Layout, name: str) -> Column:
     if name == "share":
         return _share(profile, layout)
     if name == "count" and layout.convention is not None:
@@ -109,7 +109,7 @@ def _column(profile: Profile, layout: Layout, name: str) -> Column:
     return known.get(name)
 
 
-def _share(profile: Profile, layout: Layout) -> Column:
+def _share(profile: Record, layout: Layout) -> Column:
     """Shares of the convention asked for; of MACs; or, in a model without any, of all operations."""
     whole = profile.tally()
     convention = layout.convention or ("macs" if whole.macs else "exact")
@@ -127,13 +127,13 @@ def _sorted(items: list[Any], order: Column | None, row: Any) -> list[Any]:
     return sorted(items, key=key, reverse=order.is_number)
 
 
-def _group_rows(profile: Profile, by: str, order: Column | None) -> list[Row]:
+def _group_rows(profile: Record, by: str, order: Column | None) -> list[Row]:
     groups: dict[str, Tally] = getattr(profile, f"by_{by}")()
     rows = [Row(name, name, tally, calls=tally.calls) for name, tally in groups.items()]
     return _sorted(rows, order, lambda row: row)
 
 
-def _module_rows(profile: Profile, layout: Layout, order: Column | None) -> list[Row]:
+def _module_rows(profile: Record, layout: Layout, order: Column | None) -> list[Row]:
     top = roots(profile, fold=layout.fold)
     depth = layout.depth
     if depth is None:

@@ -13,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from flopsight.record import Profile
+from flopsight.record import Record
 from flopsight.views import View, summary, table
 from flopsight.views.table import Layout
 
@@ -23,7 +23,7 @@ _EXPENDABLE = ("output", "input", "flops", "calls", "class", "exact", "params")
 _UNLIMITED = 10_000
 
 
-def render(profile: Profile, *, width: int | None = None, color: bool = False, **layout: Any) -> str:
+def render(profile: Record, *, width: int | None = None, color: bool = False, **layout: Any) -> str:
     """The profile as text: a table, totals, phases, unknown operators and assumptions.
 
     width: of the terminal; if not given, that of the terminal if there is one, else as wide as the table needs.
@@ -74,7 +74,7 @@ def _drawn(built: table.Table, columns: list[int], texts: list[list[str]]) -> Ta
     return drawn
 
 
-def _print_totals(profile: Profile, console: Console, layout: Layout) -> None:
+def _print_totals(profile: Record, console: Console, layout: Layout) -> None:
     console.print()
     console.print(_grid([list(line) for line in summary.totals(profile, layout.convention)], numbers={1}))
     by_phase = summary.phases(profile)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from flopsight.record import ModuleNode, Operation, ParameterCount, ParameterRecord, Profile, Tally, ancestors
+from flopsight.calls import ModuleNode, Operation, ParameterRecord, ancestors
+from flopsight.record import ParameterCount, Record, Tally
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Branch:
         )
 
 
-def roots(profile: Profile, *, fold: bool = True) -> list[Branch]:
+def roots(profile: Record, *, fold: bool = True) -> list[Branch]:
     """The tree's top: the root module, or the modules of a run without one. With `fold`, as the module describes."""
     held = [path for path in profile.modules if path == profile.root or _below(path, profile.root)]
     tallies = profile.by_module()
@@ -85,7 +86,7 @@ def _above(path: str) -> list[str]:
     return list(ancestors(path))[1:]
 
 
-def _branch(profile: Profile, path: str, counts: Counter[Operation]) -> Branch:
+def _branch(profile: Record, path: str, counts: Counter[Operation]) -> Branch:
     node = profile.modules[path]
     return Branch(path, path or profile.model, node, counts, Counter(), list(node.parameters))
 

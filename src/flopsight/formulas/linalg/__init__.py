@@ -1,0 +1,1 @@
+"""Linear algebra: factorizations, solutions and what is made with them."""

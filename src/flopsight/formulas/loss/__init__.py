@@ -1,0 +1,1 @@
+"""Losses, forward and backward."""

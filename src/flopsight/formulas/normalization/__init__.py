@@ -1,0 +1,1 @@
+"""Normalizations, forward and backward."""

@@ -1,0 +1,1 @@
+"""Recurrent layers, cells and state-space scans, forward and backward."""

@@ -1,0 +1,1 @@
+"""Resizing, and sampling on a grid, forward and backward."""

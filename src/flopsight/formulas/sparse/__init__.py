@@ -1,0 +1,1 @@
+"""Products with sparse tensors, and conversions between their layouts."""

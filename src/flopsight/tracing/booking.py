@@ -1,0 +1,161 @@
+"""What a run keeps of the operators it meets: the ledger they are booked in, their remembered calls, and their results.
+
+The rules for constants, control flow, higher-order operators and other threads are written against this; the dispatch
+mode that sees every operator is above them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from flopsight.calls import Operation
+from flopsight.formulas.registry import REGISTRY
+from flopsight.tracing import autocast
+from flopsight.tracing.decompositions import decomposed
+from flopsight.tracing.deferred import Deferred
+from flopsight.tracing.distributed import distributed_tensor
+from flopsight.tracing.fake import Fake, fakes_of, metadata_in
+from flopsight.tracing.grad_mode import below_autograd
+from flopsight.tracing.keys import Keys
+from flopsight.tracing.ledger import Ledger
+from flopsight.tracing.memo import MEMO, Call, hashable, numel_of
+from flopsight.tracing.operators import OperatorInfo, operation
+from flopsight.tracing.resizing import resize
+from flopsight.tracing.results import infer
+from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.targets import has_formula
+from flopsight.tracing.targets import run as run_target
+from flopsight.tracing.tensors import UserTensors, flat
+
+
+class Booking(TorchDispatchMode):
+    """Books operators in `ledger`: the record, the scope's index, the phase's index.
+
+    execute: run operators for real, rather than on fake tensors. protect: leave the user's tensors as they are.
+    below_autograd: without autograd: PyTorch then hands over its composite operators whole, and each is remembered.
+    ended: the run has, so that what this thread still does is its own.
+    """
+
+    ended = False
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        *,
+        execute: bool,
+        protect: bool,
+        below_autograd: bool = False,
+        tensors: UserTensors | None = None,
+    ) -> None:
+        super().__init__()
+        self.scopes = scopes
+        self.execute = execute
+        self.below_autograd = below_autograd
+        self._ungraded = False
+        self._decided = False
+        self._casts = autocast.Casts()
+        self.ledger = ledger = Ledger(scopes)
+        scopes.book, scopes.book_here = ledger.book, ledger.book_here
+        if REGISTRY.targets:
+            REGISTRY.around = run_target
+            scopes.has_formula, scopes.book_module = has_formula, ledger.book_module
+        self.tensors = UserTensors(protect=protect) if tensors is None else tensors
+        self._memo = MEMO.current()
+        self._distributed = distributed_tensor()
+        self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
+
+    @contextmanager
+    def without_autograd(self) -> Iterator[None]:
+        """Puts the thread below autograd, in the grad mode that it is in."""
+        self._ungraded = not torch.is_grad_enabled()
+        with below_autograd(self.scopes):
+            yield
+
+    def beside(self, scopes: Scopes) -> Booking:
+        """A dispatcher for work of the same run in another thread."""
+        beside = type(self)(
+            scopes,
+            execute=self.execute,
+            protect=self.tensors.protect,
+            below_autograd=self.below_autograd,
+            tensors=self.tensors,
+        )
+        beside.ledger.notes = self.ledger.notes
+        return beside
+
+    def call(
+        self,
+        info: OperatorInfo,
+        key: tuple[Any, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        results: Any = None,
+    ) -> Call:
+        """The remembered call, or a new one: with these results, or those that the operator's rules tell."""
+        call = self._memo.get(key)
+        if call is None:
+            metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
+            results = infer(info, metas, named) if results is None else results
+            call = self._remember(info, key, metas, named, results)
+        return call
+
+    def _remember(
+        self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
+    ) -> Call:
+        record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs, self._apart))
+        touched = numel_of(args) + numel_of(tuple(kwargs.values())) + numel_of(results)
+        call = Call(info, record, results, touched=touched)
+        self._memo[key] = call
+        return call
+
+    def _apart(self, call: Callable[[], Any]) -> list[Operation]:
+        """The records of what a call on stand-ins runs, which are not booked."""
+        scopes = Scopes(restore=False)
+        scopes.root("decomposition", None)
+        inner = type(self)(scopes, execute=False, protect=True)
+        with torch.no_grad(), inner:
+            call()
+        return [record for record, _, _ in inner.ledger.calls]
+
+    def run(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the operator for real, and book it by its arguments and its results."""
+        self.tensors.before_write(info, args, kwargs)
+        return self.book_made(info, args, kwargs, info.func(*args, **kwargs))
+
+    def book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+        """Book a call whose results are there already."""
+        metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
+        key = ("made", info.func, hashable(metas), hashable(tuple(named.values())), hashable(metadata_in(out)))
+        call = self._memo.get(key) or self._remember(info, key, metas, named, metadata_in(out))
+        self.ledger.book(call.operation)
+        return out
+
+    def pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""
+        if not info.writes:
+            return fakes_of(call.results)
+        targets = {name: args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes}
+        if info.in_place_view:
+            self.tensors.before_change(flat(tuple(targets.values())))
+            with torch._C._DisableTorchDispatch():
+                info.func(*args, **kwargs)
+        results = call.results if isinstance(call.results, list) else [call.results]
+        owned = self.tensors.may_write(info, args, kwargs)
+        for alias, result in zip(info.returned, results, strict=False):
+            if alias is not None and not info.in_place_view:
+                resize(targets[alias[1]], result, info.name, owned=owned)
+        for target in flat(tuple(targets.values())):
+            if type(target) is Fake:
+                target.metadata = None if info.in_place_view else target.metadata
+            elif type(target) is Deferred or not info.in_place_view:
+                self.tensors.note_overwritten(target)
+        outs = [
+            targets[alias[1]] if alias is not None else fakes_of(result)
+            for alias, result in zip(info.returned, results, strict=False)
+        ]
+        return outs[0] if len(info.returned) == 1 else tuple(outs) if outs else None
