@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from versions import lacks
 
 from flopsight import profile, spec
 from flopsight.sources.torchvision_operators import torchvision_importable
@@ -67,6 +68,8 @@ MODELS = {
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_nothing_is_unknown_forward_and_backward(kind):
+    if kind == "MixtralForCausalLM" and (why := lacks("aten::_grouped_mm", "mat2")):
+        pytest.skip(f"{why}: the gradients of experts are a loop over values of transformers' own")
     options, inputs = MODELS[kind]
     p = profile(made(kind, **options), inputs, backward=True, strict=True)
     p.self_check()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import collections
 import functools
 import gc
+import os
 import random
+import sys
 import threading
+import time
 import types
 import weakref
 
@@ -17,6 +20,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from flopsight import profile
+from flopsight.tracing.others import OtherThreads
 
 BOTH = pytest.mark.parametrize("execute", [False, True])
 
@@ -251,6 +255,33 @@ def test_draws_of_another_thread_are_not_rewound():
     thread.join()
     assert len(draws) > 1
     assert len(set(draws)) == len(draws)
+
+
+def test_the_monitor_of_progress_bars_is_no_other_thread():
+    monitor = pytest.importorskip("tqdm._monitor").TMonitor(type("Bars", (), {"_instances": ()}), 0.001)
+    try:
+        assert monitor.is_alive() and not OtherThreads().ran()
+    finally:
+        monitor.exit()
+
+
+@pytest.mark.parametrize("file", [f"{torch.__path__[0]}/reading.py", "theirs.py"])
+def test_a_thread_that_waits_in_pytorchs_own_code_is_no_other(file):
+    """As the one that reads what compiling processes write does, from the first compilation on."""
+    reading, written = os.pipe()
+    space: dict = {}
+    exec(compile("import os\ndef read(end): os.read(end, 1)", file, "exec"), space)
+    thread = threading.Thread(target=space["read"], args=(reading,))
+    thread.start()
+    try:
+        while not any(frame.f_code.co_filename == file for frame in sys._current_frames().values()):
+            time.sleep(0.001)
+        assert OtherThreads().ran() == (file == "theirs.py")
+    finally:
+        os.write(written, b".")
+        thread.join()
+        os.close(reading)
+        os.close(written)
 
 
 class Counter(nn.Module):

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.autograd.forward_ad as forward_ad
 from torch._ops import OpOverload
+from torch.torch_version import TorchVersion
 
 from flopsight.tracing.deferred import Deferred, valued
 from flopsight.tracing.fake import Fake
@@ -24,6 +25,8 @@ from flopsight.tracing.values import taken_for
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _OURS = (torch.Tensor, torch.nn.Parameter, Fake, Deferred)
+_IN_ONE_PASS = TorchVersion(torch.__version__) >= (2, 10)
+"""Whether `one_hot` looks for the least and the largest class in one pass, as 2.13 does, or in two, as 2.9 does."""
 _lock = threading.Lock()
 _runs = [0]
 """The number of runs, in all threads, that have these operators replaced."""
@@ -43,7 +46,7 @@ def _one_hot(self: torch.Tensor, num_classes: int = -1) -> Any:
         return torch.ops.aten.one_hot.default._op_dk(_COMPOSITE, self, num_classes)
     if self.device.type == "cpu":
         with taken_for(0):
-            for bound in torch.aminmax(self):
+            for bound in torch.aminmax(self) if _IN_ONE_PASS else (self.min(), self.max()):
                 bound.item()
     out = torch.zeros((*self.shape, num_classes), dtype=self.dtype, device=self.device)
     return out.scatter_(-1, self.unsqueeze(-1), 1)
