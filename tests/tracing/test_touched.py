@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import gc
+import importlib.machinery
 import os
 import random
 import sys
@@ -257,8 +258,20 @@ def test_draws_of_another_thread_are_not_rewound():
     assert len(set(draws)) == len(draws)
 
 
+def test_numpy_may_be_imported_meanwhile_by_another_thread(monkeypatch):
+    half = types.ModuleType("numpy.random")
+    half.__spec__ = importlib.machinery.ModuleSpec("numpy.random", None)
+    half.__spec__._initializing = True
+    monkeypatch.setitem(sys.modules, "numpy.random", half)
+    layer = nn.Linear(8, 8)
+    layer.own = object()
+    assert profile(layer, (2, 8)).macs == 2 * 8 * 8
+
+
 def test_the_monitor_of_progress_bars_is_no_other_thread():
-    monitor = pytest.importorskip("tqdm._monitor").TMonitor(type("Bars", (), {"_instances": ()}), 0.001)
+    monitor = pytest.importorskip("tqdm._monitor").TMonitor(
+        type("Bars", (), {"_instances": (), "get_lock": threading.RLock}), 0.001
+    )
     try:
         assert monitor.is_alive() and not OtherThreads().ran()
     finally:

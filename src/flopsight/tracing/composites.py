@@ -25,7 +25,7 @@ from flopsight.tracing.values import taken_for
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _OURS = (torch.Tensor, torch.nn.Parameter, Fake, Deferred)
-_IN_ONE_PASS = TorchVersion(torch.__version__) >= (2, 10)
+_IN_ONE_PASS = TorchVersion(torch.__version__) >= "2.10"
 """Whether `one_hot` looks for the least and the largest class in one pass, as 2.13 does, or in two, as 2.9 does."""
 _lock = threading.Lock()
 _runs = [0]

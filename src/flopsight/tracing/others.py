@@ -1,4 +1,4 @@
-"""Whether other threads of the user's ran beside a run, or only waited."""
+"""Whether other threads of the user's ran beside a run, or only waited; and what they may be importing meanwhile."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import thread as pool
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -55,3 +56,9 @@ def _frames() -> dict[int, FrameType]:
     del frames[threading.get_ident()]
     known = {thread.ident for thread in threading.enumerate() if type(thread).__module__ != _PROGRESS_BARS}
     return {ident: frame for ident, frame in frames.items() if ident in known}
+
+
+def numpy_random() -> Any:
+    """The module `numpy.random` where somebody has imported it; not while another thread still does."""
+    module = sys.modules.get("numpy.random")
+    return None if module is None or getattr(module.__spec__, "_initializing", False) else module

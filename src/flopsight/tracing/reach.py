@@ -21,6 +21,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from flopsight.tracing import putting_back
+from flopsight.tracing.others import numpy_random
 
 _PLAIN = (int, float, bool, str, bytes, complex, type(None), range, slice, types.ModuleType, types.BuiltinFunctionType)
 ATOMS = frozenset([*_PLAIN, torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format])
@@ -115,7 +116,7 @@ class Reached:
 
     def _generator(self, value: Any) -> bool:
         """Note the state of a source of random numbers; whether the value is one."""
-        numpy = sys.modules.get("numpy.random")
+        numpy = numpy_random()
         if isinstance(value, torch.Generator):
             self._undo.append(partial(value.set_state, value.get_state()))
         elif isinstance(value, random.Random) and not isinstance(value, random.SystemRandom):

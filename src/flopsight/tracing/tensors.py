@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ import torch
 from flopsight.tracing.deferred import Deferred, Memory, before_write
 from flopsight.tracing.fake import storage_key
 from flopsight.tracing.operators import OperatorInfo
-from flopsight.tracing.others import OtherThreads
+from flopsight.tracing.others import OtherThreads, numpy_random
 
 _WRITES_UNSAID = {"aten::native_batch_norm", "aten::cudnn_batch_norm", "aten::miopen_batch_norm"}
 """Operators that write to running statistics, though their schemas do not say so."""
@@ -38,8 +38,8 @@ class UserTensors:
         self._random: torch.Tensor | None = None
         self._others = OtherThreads()
         self._python_random = random.getstate() if protect else None
-        numpy = sys.modules.get("numpy")
-        self._numpy_random = numpy.random.get_state() if protect and numpy is not None else None
+        numpy = numpy_random() if protect else None
+        self._numpy_random = None if numpy is None else partial(numpy.set_state, numpy.get_state())
 
     def keep(self, tensors: Iterable[torch.Tensor], buffers: Iterable[torch.Tensor]) -> None:
         """Tensors whose values are to be put back if real execution writes to them.
@@ -142,7 +142,7 @@ class UserTensors:
             if self._python_random is not None:
                 random.setstate(self._python_random)
             if self._numpy_random is not None:
-                sys.modules["numpy"].random.set_state(self._numpy_random)
+                self._numpy_random()
         if self._random is not None:
             torch.set_rng_state(self._random)
         with torch.no_grad():
