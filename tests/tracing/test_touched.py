@@ -270,7 +270,7 @@ def test_numpy_may_be_imported_meanwhile_by_another_thread(monkeypatch):
 
 def test_the_monitor_of_progress_bars_is_no_other_thread():
     monitor = pytest.importorskip("tqdm._monitor").TMonitor(
-        type("Bars", (), {"_instances": (), "get_lock": threading.RLock}), 0.001
+        type("Bars", (), {"_instances": set(), "get_lock": threading.RLock}), 0.001
     )
     try:
         assert monitor.is_alive() and not OtherThreads().ran()

@@ -17,6 +17,7 @@ from flopsight.tracing.distributed import is_sharding_rule
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_of
 from flopsight.tracing.grad_mode import NeedsAutograd, decides, refuse_unknown
 from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS
+from flopsight.tracing.leaves import Leaves
 from flopsight.tracing.memo import Call, Composite
 from flopsight.tracing.operators import OperatorInfo, formula_of, info_of
 from flopsight.tracing.threads import followed
@@ -44,6 +45,7 @@ class Dispatcher(Booking):
         with ExitStack() as stack:
             if self.below_autograd:
                 stack.enter_context(self.without_autograd())
+                self.scopes.leaves = Leaves(self.scopes.modules, self.ledger, self._memo)
             else:
                 stack.enter_context(composites.as_without_a_mode())
             stack.enter_context(as_original())
@@ -99,6 +101,7 @@ class Dispatcher(Booking):
         elif not bits & (VALUELESS | DEFERRED) and not self.execute:
             call = self._memo.get(tuple(key))
             if type(call) is Call and call.foldable and not bits & FAKE:
+                self.ledger.unrepeatable += 1
                 self.ledger.book(call.operation)
                 return constants.fold(self.tensors, info_of(func), args, kwargs or {})
         if func is _DEVICE:
@@ -113,6 +116,7 @@ class Dispatcher(Booking):
             bits &= ~DEFERRED
         if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
             return self._composite(info, key, bits, args, kwargs)
+        self.ledger.unrepeatable += not bits & FAKE or bits & (CONSTANT | DEFERRED) or info.dynamic or bool(info.writes)
         if self.execute:
             return self.run(info, args, kwargs)
         if not bits & FAKE:
@@ -129,6 +133,7 @@ class Dispatcher(Booking):
         """An operator that PyTorch writes with others: those are booked, and remembered where values cannot matter."""
         decisive, outer = decides(info.packet, args, kwargs), self._decided
         self._decided = decisive is not None
+        self.ledger.unrepeatable += self._decided
         refuse_unknown(decisive)
         casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
         with self.ledger.together() as records, self, casting:

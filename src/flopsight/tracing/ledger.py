@@ -19,7 +19,8 @@ class Ledger:
     """Books calls where the scopes say they belong.
 
     calls: the record, the scope's index, the phase's index. owner: the path of the module that holds a parameter which
-    the operator being booked uses, None if no module does. notes: assumptions made on the way.
+    the operator being booked uses, None if no module does. notes: assumptions made on the way. unrepeatable: how often
+    something was met that an equal call might not do again, as it depends on values or changes the user's tensors.
     """
 
     def __init__(self, scopes: Scopes) -> None:
@@ -27,6 +28,7 @@ class Ledger:
         self.calls: list[tuple[Operation, int, int]] = []
         self.owner: str | None = None
         self.notes: list[str] = []
+        self.unrepeatable = 0
         self._together: list[Operation] | None = None
         self._unknown: dict[Operation, Operation] = {}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from flopsight.cost import TensorSpec
 from flopsight.tracing.fake import metadata_of
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.place import activate, active, in_checkpoint
+from flopsight.tracing.replacement import Replacement
 from flopsight.tracing.state import ModuleState
 
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
@@ -25,7 +26,7 @@ FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
 class Scopes:
     """The modules of a run, each call of them, and the scope and phase that are current.
 
-    Global module hooks, heeded only in the innermost run of a thread, keep `current`. In backward, an operator
+    Calls of modules, followed in the innermost run of a thread, keep `current`. In backward, an operator
     belongs where the forward operator did that made the autograd node: nodes are numbered in the order they are made.
 
     here: the path of the current module. failed: that of the module in which the last exception was raised.
@@ -33,6 +34,7 @@ class Scopes:
     book, book_module: what books a call that is no operator's, and one of a module for which `has_formula` holds.
     book_here: what books calls in the current module. A dispatcher sets them.
     around: the run that these are part of, in another of its threads. dispatcher: that of the run while it is active.
+    leaves: the remembered calls of PyTorch's own modules, where they may be used.
     works: what the run hands to other threads.
     """
 
@@ -40,6 +42,7 @@ class Scopes:
         self.modules: Modules = Modules(restore=restore) if around is None else around.modules
         self.around = around
         self.dispatcher: Any = None
+        self.leaves: Any = None
         self.works: list[Any] = []
         self.scopes: list[Scope] = []
         self.current = 0
@@ -56,14 +59,6 @@ class Scopes:
         self._muted = 0
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
-        self._inside: list[tuple[int, str, TorchFunctionMode | None, ModuleNode]] = []
-
-    def is_part_of(self, run: Scopes) -> bool:
-        """Whether these follow a thread of `run`, whose hooks tell of this thread's modules too."""
-        around = self.around
-        while around is not None and around is not run:
-            around = around.around
-        return around is not None
 
     def root(self, kind: str, module: nn.Module | None) -> None:
         """Begin with the model itself, or with a root for code that is no module."""
@@ -79,50 +74,56 @@ class Scopes:
         assert self.modules.state is not None
         return self.modules.state
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
-        run = active()
-        if run is not self:
-            if run is not None and run.is_part_of(self):
-                run._enter(module, args)
-            return
+    def called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a module of this run: what its forward runs belongs to it."""
         node, functions, _, unseen = self.modules.known(module, self.here)
         if id(module) in self.modules.wrappers:
-            return
-        mode = None
-        if functions is not None:
-            mode = functions()
-            mode.__enter__()
-        self._inside.append((self.current, self.here, mode, node))
-        if self.has_formula is not None and self.has_formula(module):
-            self._muted += 1
+            return _MODULE_CALL.original(module, *args, **kwargs)
+        current, here = self.current, self.here
         if node.path or node.calls:
-            self.scopes.append(Scope(node.path, self.current, node.calls))
+            self.scopes.append(Scope(node.path, current, node.calls))
             self.current = len(self.scopes) - 1
             self.here = node.path
         node.calls += 1
         if unseen:
             self.book_here(unseen)
+        output = None
+        try:
+            if functions is None and self.has_formula is None:
+                output = self._forward(module, args, kwargs)
+            else:
+                output = self._forward_in_mode(module, functions, args, kwargs)
+        except BaseException as error:
+            if error is not self._error:
+                self._error, self.failed = error, node.path
+            raise
+        finally:
+            if node.calls == 1:
+                node.inputs, node.outputs = _tensors((args, kwargs)), _tensors(output)
+            self.current, self.here = current, here
+        return output
 
-    def _leave(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        kwargs, output = rest if len(rest) == 2 else ({}, *rest)  # PyTorch passes no kwargs where forward raised
-        run = active()
-        if run is not self or not self._inside or id(module) in self.modules.wrappers:
-            if run is not None and run is not self and run.is_part_of(self):
-                run._leave(module, args, *rest)
-            return
-        current, here, mode, node = self._inside.pop()
-        error = sys.exc_info()[1] if output is None else None
-        if error is not None and error is not self._error:
-            self._error, self.failed = error, node.path
-        if node.calls == 1:
-            node.inputs, node.outputs = _tensors((args, kwargs)), _tensors(output)
-        if self.has_formula is not None and self.has_formula(module):
-            self._muted -= 1
-            if error is None:
-                self.book_module(module, args, kwargs, output)
-        self.current, self.here = current, here
-        if mode is not None:
-            mode.__exit__(None, None, None)
+    def _forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if _has_hooks(module) or torch._C._get_tracing_state():
+            return _MODULE_CALL.original(module, *args, **kwargs)
+        if self.leaves is not None:
+            return self.leaves.call(module, args, kwargs)
+        return module.forward(*args, **kwargs)
+
+    def _forward_in_mode(
+        self,
+        module: nn.Module,
+        functions: Callable[[], TorchFunctionMode] | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        with nullcontext() if functions is None else functions():
+            if self.has_formula is None or not self.has_formula(module):
+                return self._forward(module, args, kwargs)
+            with self.muted():
+                output = self._forward(module, args, kwargs)
+            self.book_module(module, args, kwargs, output)
+            return output
 
     def _child(self, path: str) -> int:
         """A scope for the module at `path`, called past its hooks; the current one if it is not below that."""
@@ -200,25 +201,39 @@ class Scopes:
         outer = active()
         activate(self)
         with ExitStack() as stack:
-            hooks = nn.modules.module
             if self.modules.state is not None:
                 stack.callback(self.modules.state.restore)
             stack.callback(activate, outer)
-            stack.callback(self._unwind)
-            stack.callback(hooks.register_module_forward_pre_hook(self._enter).remove)
-            leave = hooks.register_module_forward_hook(self._leave, with_kwargs=True, always_call=True)
-            stack.callback(leave.remove)
-            for forgotten in (hooks._global_forward_hooks_always_called, hooks._global_forward_hooks_with_kwargs):
-                stack.callback(forgotten.pop, leave.id, None)  # remove() leaves these entries behind
+            stack.enter_context(_MODULE_CALL.active())
             stack.callback(optim.register_optimizer_step_pre_hook(self._step_begins).remove)
             stack.callback(optim.register_optimizer_step_post_hook(self._step_ends).remove)
             yield
 
-    def _unwind(self) -> None:
-        while self._inside:
-            self.current, self.here, mode, _ = self._inside.pop()
-            if mode is not None:
-                mode.__exit__(None, None, None)
+
+def _has_hooks(module: nn.Module) -> bool:
+    """Whether PyTorch does more, when a module is called, than to call its forward; also one that it did not make."""
+    if any(_GLOBAL_HOOKS) or type(module)._call_impl is not _CALL_IMPL:
+        return True
+    try:
+        return any(_hooks_of(module.__dict__))
+    except KeyError:
+        return True
+
+
+def _called(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    run: Scopes | None = active()
+    if run is None:
+        return _MODULE_CALL.original(self, *args, **kwargs)
+    return run.called(self, args, kwargs)
+
+
+_MODULE_CALL = Replacement(nn.Module, "__call__", _called)
+"""PyTorch's own tools (`torch.fx`) follow modules so; its global hooks would take longer than the forward."""
+_CALL_IMPL = nn.Module._call_impl
+_GLOBAL_HOOKS = [hooks for name, hooks in vars(nn.modules.module).items() if name in (
+    "_global_backward_pre_hooks", "_global_backward_hooks", "_global_forward_hooks", "_global_forward_pre_hooks",
+)]  # fmt: skip
+_hooks_of = itemgetter("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_pre_hooks")
 
 
 def _tensors(value: Any) -> tuple[TensorSpec, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from operator import itemgetter
+from itertools import chain, islice
+from operator import is_, itemgetter
 from typing import Any
 
 import torch
@@ -14,11 +15,58 @@ from flopsight.tracing.distributed import WrapperState
 from flopsight.tracing.gradients import Gradients
 from flopsight.tracing.reach import ATOMS, Reached
 
-_STANDARD = frozenset(nn.Module().__dict__)
+STANDARD = frozenset(nn.Module().__dict__)
 """The attributes that every module has: flags, and containers of parameters, modules and hooks."""
 _CONTAINERS = tuple(name for name, value in nn.Module().__dict__.items() if isinstance(value, (dict, set)))
 _containers_of = itemgetter(*_CONTAINERS)
-_PLAIN = (dict, set)  # a scripted module has others, of its own
+_OWN: dict[tuple[type, int], tuple[str, ...]] = {}
+"""By class and number of attributes: the names of those that not every module has."""
+
+
+def _own_of(cls: type, attributes: dict[str, Any]) -> tuple[Any, ...]:
+    """The attributes of a module that not every module has."""
+    names = _OWN.get((cls, len(attributes)))
+    if names is not None:
+        try:
+            return tuple([attributes[name] for name in names])
+        except KeyError:  # as many, but others
+            pass
+    names = _OWN[cls, len(attributes)] = tuple(attributes.keys() - STANDARD)
+    return tuple([attributes[name] for name in names])
+
+
+class Dictionaries:
+    """Many dictionaries, to be put back: what they hold one after the other, so that the whole is compared at once."""
+
+    def __init__(self) -> None:
+        self._all: list[dict[Any, Any]] = []
+        self._lengths: list[int] = []
+        self._keys: list[Any] = []
+        self._values: list[Any] = []
+
+    def add(self, value: dict[Any, Any]) -> None:
+        """Note what a dictionary holds."""
+        self._all.append(value)
+        self._lengths.append(len(value))
+        if value:
+            self._keys += value
+            self._values += value.values()
+
+    def restore(self) -> None:
+        """Put back those that changed."""
+        values = list(chain.from_iterable(map(dict.values, self._all)))
+        same = (
+            len(values) == len(self._values)
+            and all(map(is_, values, self._values))
+            and list(map(len, self._all)) == self._lengths
+            and all(map(is_, chain.from_iterable(self._all), self._keys))
+        )
+        if same:
+            return
+        keys, before = iter(self._keys), iter(self._values)
+        for value, length in zip(self._all, self._lengths, strict=True):
+            held = dict(zip(islice(keys, length), islice(before, length), strict=True))
+            putting_back.container(value, held)
 
 
 class ModuleState:
@@ -31,8 +79,8 @@ class ModuleState:
     def __init__(self) -> None:
         self.gradients = Gradients()
         self.tensors: list[torch.Tensor] = []
-        self._attributes: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._containers: list[tuple[tuple[Any, ...], list[tuple[Any, Any]]]] = []
+        self._dictionaries = Dictionaries()
+        self._others: list[tuple[Any, Any]] = []
         self.wrappers = WrapperState()
         self._kept: set[int] = set()
         self._reached = Reached(self.keep, self._tensor)
@@ -46,19 +94,22 @@ class ModuleState:
             return False
         self._kept.add(id(module))
         attributes = module.__dict__
-        self._attributes.append((attributes, attributes.copy()))
+        self._dictionaries.add(attributes)
         try:
             containers = _containers_of(attributes)
         except KeyError:  # a module that was made without nn.Module's constructor
             containers = tuple(attributes[name] for name in _CONTAINERS if name in attributes)
-        self._containers.append(
-            (containers, [(value, value.copy()) for value in containers if value and isinstance(value, _PLAIN)])
-        )
-        for name in attributes.keys() - _STANDARD:
-            value = attributes[name]
-            kind = type(value)
-            if kind not in ATOMS and (kind is not tuple or not all(type(item) in ATOMS for item in value)):
-                self._reached.add(value)
+        for value in containers:
+            if isinstance(value, dict):
+                self._dictionaries.add(value)
+            elif isinstance(value, set):
+                self._others.append((value, value.copy()))
+        own = _own_of(type(module), attributes)
+        if not ATOMS.issuperset(map(type, own)):
+            for value in own:
+                kind = type(value)
+                if kind not in ATOMS and (kind is not tuple or not all(type(item) in ATOMS for item in value)):
+                    self._reached.add(value)
         for tensors in (module._parameters, module._buffers):
             for tensor in tensors.values():
                 if tensor is not None:
@@ -93,16 +144,9 @@ class ModuleState:
 
     def restore(self) -> None:
         """Put back whatever changed since it was noted."""
-        for containers, filled in self._containers:
-            for value, before in filled:
-                putting_back.container(value, before)
-            if sum(map(bool, containers)) != len(filled):
-                held = {id(value) for value, _ in filled}
-                for value in containers:
-                    if id(value) not in held and isinstance(value, _PLAIN):
-                        value.clear()
-        for attributes, before in self._attributes:
-            putting_back.container(attributes, before)
+        self._dictionaries.restore()
+        for value, before in self._others:
+            putting_back.container(value, before)
         self._reached.restore()
         self._reached.forget()
         self.gradients.restore()
