@@ -109,6 +109,28 @@ class TestTransformers:
         assert main(["profile", vision]) == 2
         assert "needs inputs beside pixel_values, which it has; give one" in capsys.readouterr().err
 
+    def test_a_model_may_have_several_main_inputs(self) -> None:
+        workload = resolve("transformers:oneformer")
+        assert (sizes(workload), workload.args) == (
+            {"pixel_values": (1, 3, 224, 224)},
+            None,
+        )  # task_inputs is wanted too
+
+    @pytest.mark.parametrize(("name", "kind"), [
+        ("clip_text_model", "CLIPTextModel"), ("altclip_text_model", "AltCLIPTextModel"),
+        ("superpoint", "SuperPointForKeypointDetection"),
+    ])  # fmt: skip
+    def test_a_type_without_base_model_is_the_class_that_takes_its_configuration(self, name, kind) -> None:
+        assert type(resolve(f"transformers:{name}").model).__name__ == kind
+
+    def test_a_type_without_any_model_is_refused(self) -> None:
+        with pytest.raises(InputError, match="no model that runs on a SamPromptEncoderConfig alone"):
+            resolve("transformers:sam_prompt_encoder")
+
+    def test_a_configuration_that_refuses_its_arguments_gets_a_sentence(self) -> None:
+        with pytest.raises(InputError, match=r"llama could not be built: .*hidden_size"):
+            resolve("transformers:llama(hidden_size='x')")
+
     def test_arguments_are_the_configurations(self) -> None:
         workload = resolve("transformers:llama(num_hidden_layers=2, hidden_size=64, num_attention_heads=4)")
         assert len(workload.model.model.layers) == 2

@@ -77,3 +77,29 @@ def test_real_execution_with_another_default_device():
     with torch.device("meta"):
         assert profile(model, (2, 4), execute=True).macs == 2 * 4 * 3
         assert len(profile(table, spec(2, 3, dtype="int64"), execute=True)) == 1
+
+
+CHECKS = {
+    "parameters of a distribution": lambda x: torch.distributions.Categorical(logits=x).entropy(),
+    "a number for a parameter": lambda x: torch.distributions.Normal(x, 1.0).rsample(),
+    "a sample": lambda x: torch.distributions.Normal(x, x.exp()).log_prob(x),
+    "a positive definite matrix": lambda x: torch.distributions.MultivariateNormal(
+        x, covariance_matrix=x @ x.T + torch.eye(4)
+    ).log_prob(x),
+    "an assertion": lambda x: torch._assert((x < 2).all(), "too large") or x.exp(),
+    "an assertion of all": lambda x: torch._check_tensor_all(x < 2) or x.exp(),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_checks_that_only_refuse_let_pass_what_has_no_values(check):
+    run, x = CHECKS[check], torch.rand(4, 4)
+    fake, real = (profile(run, x, execute=execute) for execute in (False, True))
+    assert fake.total("exact") == real.total("exact") > 0
+
+
+def test_other_code_of_distributions_still_needs_values():
+    with pytest.raises(errors.NeedsValuesError):
+        profile(lambda x: torch.distributions.VonMises(x, x.exp()).sample(), (4,))
+    with pytest.raises(errors.NeedsValuesError):
+        profile(lambda x: x.exp() if (x < 2).all() else x, (4,))

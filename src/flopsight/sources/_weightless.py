@@ -8,6 +8,7 @@ small constants) stays real, because constructors compute on those and read them
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -55,7 +56,7 @@ def _for_want_of_values(error: BaseException | None) -> bool:
     """Whether an error, or one that led to it, may come from reading a tensor on the meta device."""
     if error is None:
         return False
-    told = isinstance(error, RuntimeError) or META.type in str(error)
+    told = isinstance(error, RuntimeError) or re.search(rf"\b{META.type}\b", str(error)) is not None
     return told or _for_want_of_values(error.__cause__ or error.__context__)
 
 

@@ -6,6 +6,7 @@ of a `config.json`. Constructor arguments are those of the configuration: `trans
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 from pathlib import Path
@@ -34,7 +35,7 @@ def build(request: Request) -> Workload:
     transformers = _transformers()
     transformers.logging.set_verbosity_error()
     config, kind = _configuration(transformers, request)
-    model = request.make(kind or transformers.AutoModel.from_config, config=config)
+    model = request.make(kind or _base_class(transformers, config), config=config)
     inputs = _inputs(model)
     known = {name: spec for name, spec in inputs.items() if spec is not None}
     return Workload(model, () if inputs and len(known) == len(inputs) else None, known, request.address)
@@ -45,12 +46,12 @@ def _configuration(transformers: Any, request: Request) -> tuple[Any, Any]:
     if request.address.endswith(".json"):
         return _from_file(transformers, request)
     if request.address in transformers.CONFIG_MAPPING:
-        config = transformers.CONFIG_MAPPING[request.address](**request.arguments)
+        config = request.make(transformers.CONFIG_MAPPING[request.address], **request.arguments)
         return config, _usual_class(transformers, request.address)
     found = _class(transformers, request.address)
     if issubclass(found, transformers.PreTrainedConfig):
-        return found(**request.arguments), _usual_class(transformers, found.model_type)
-    return found.config_class(**request.arguments), found
+        return request.make(found, **request.arguments), _usual_class(transformers, found.model_type)
+    return request.make(found.config_class, **request.arguments), found
 
 
 def _class(transformers: Any, name: str) -> Any:
@@ -73,7 +74,7 @@ def _from_file(transformers: Any, request: Request) -> tuple[Any, Any]:
     model_type = str(data.pop("model_type", None)) if isinstance(data, dict) else "None"
     if model_type not in known:
         raise InputError(f"The configuration {path} has the model_type {model_type!r}.{near(model_type, names())}")
-    config = known[model_type](**{**data, **request.arguments})
+    config = request.make(known[model_type], **{**data, **request.arguments})
     named = [getattr(transformers, name, None) for name in data.get("architectures") or ()]
     return config, named[0] if named and named[0] else _usual_class(transformers, model_type)
 
@@ -92,6 +93,26 @@ def _usual_class(transformers: Any, model_type: str) -> Any:
     return None
 
 
+def _base_class(transformers: Any, config: Any) -> Any:
+    """What makes the base model: AutoModel, or for a type that it does not know, as parts of models are, the class of
+    its name beside the configuration, else the last there that takes it: parts come before the whole.
+    """
+    from torch import nn
+
+    kind = type(config)
+    if kind in transformers.MODEL_MAPPING:
+        return transformers.AutoModel.from_config
+    name = kind.__module__.replace("configuration_", "modeling_")
+    beside = vars(importlib.import_module(name)).values() if importlib.util.find_spec(name) else ()
+    classes: list[Any] = [found for found in beside if isinstance(found, type)]
+    models = [found for found in classes if issubclass(found, transformers.PreTrainedModel)]
+    takers = [model for model in models if model.config_class is kind and model.forward is not nn.Module.forward]
+    if not takers:
+        raise InputError(f"transformers has no model that runs on a {kind.__name__} alone; name the class of a model.")
+    named = kind.__name__.removesuffix("Config") + "Model"
+    return next((model for model in takers if model.__name__ == named), takers[-1])
+
+
 def _inputs(model: Any) -> dict[str, Any]:
     """An input for each thing the model reads, None where its shape is not known.
 
@@ -101,7 +122,8 @@ def _inputs(model: Any) -> dict[str, Any]:
     takes = inspect.signature(model.forward).parameters
     wanted = {name for name, parameter in takes.items() if parameter.default is parameter.empty}
     wanted -= {name for name, parameter in takes.items() if parameter.kind in _VARIADIC}
-    wanted.add(model.main_input_name)
+    main = model.main_input_name
+    wanted |= {main} if isinstance(main, str) else set(main)
     if getattr(model.config, "is_encoder_decoder", False) and "decoder_input_ids" in takes:
         wanted.add("decoder_input_ids")
     if "return_loss" in takes and "pixel_values" in takes:

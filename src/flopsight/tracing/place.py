@@ -49,6 +49,16 @@ def called_by(file: str) -> bool:
     return False
 
 
+def caller() -> tuple[str, str]:
+    """The file, if PyTorch's from its folder on, and the name of the innermost function that is not flopsight's."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    if frame is None:
+        return "", ""
+    return frame.f_code.co_filename.removeprefix(_TORCH).replace(os.sep, "/"), frame.f_code.co_name
+
+
 def user_line() -> str:
     """`file:line: code` of the innermost frame that is neither PyTorch's nor flopsight's; empty if there is none."""
     frame: Any = sys._getframe(1)

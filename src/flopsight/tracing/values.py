@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from flopsight.tracing.fake import has_values, make, metadata_of, needs_values
+from flopsight.tracing.place import caller
 
 
 def _has_values(tensor: Any) -> bool:
@@ -29,11 +30,23 @@ def taken_for(value: Any) -> Iterator[None]:
         _taken_for.reset(token)
 
 
+_CHECKS = {
+    ("distributions/constraints.py", "check"),
+    ("distributions/distribution.py", "__init__"),
+    ("distributions/distribution.py", "_validate_sample"),
+    ("__init__.py", "_assert"),
+    ("__init__.py", "_check_tensor_all_with"),
+}
+"""PyTorch's functions that ask whether something holds, and refuse what does not: file and name."""
+
+
 def _local_scalar_dense(self: torch.Tensor) -> Any:
     value = _taken_for.get()
-    if value is None:
-        raise needs_values("its value")
-    return value
+    if value is not None:
+        return value
+    if self.dtype is torch.bool and caller() in _CHECKS:
+        return True
+    raise needs_values("its value")
 
 
 def _pack_padded_sequence(input: torch.Tensor, lengths: torch.Tensor, batch_first: bool) -> Any:
