@@ -12,14 +12,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 FUZZ ?= 10000
 
-.PHONY: help demo test check fuzz sweep mutants golden bench format clean
+.PHONY: help demo test check docs site fuzz sweep mutants golden bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
 	@echo 'make test    everything CI runs: format, lint, types, tests, docs'
 	@echo 'make check   format, lint and types only'
 	@echo 'make mutants break each formula, and see its proof fail (a few minutes)'
-	@echo 'make docs    write the generated pages and tables of docs/ anew'
+	@echo 'make docs    write the generated pages, tables and pictures of docs/ anew'
+	@echo 'make site    build the website of docs/ into build/site'
 	@echo 'make fuzz    run 10,000 random programs (FUZZ=N), and print what differs'
 	@echo "make sweep   hold stand-ins to PyTorch's own samples of each operator (minutes; SWEEP=part of a name)"
 	@echo 'make golden  write the figures of tests/golden anew, and print what moved'
@@ -38,8 +39,8 @@ $(RUNTIME): pyproject.toml
 	$(PIP) --constraint $(INSTALLED) --editable .
 	@touch $@
 
-$(TOOLS): $(RUNTIME) requirements/tools.txt requirements/models.txt requirements/peers.txt
-	$(PIP) --constraint $(INSTALLED) --requirement requirements/tools.txt
+$(TOOLS): $(RUNTIME) requirements/tools.txt requirements/docs.txt requirements/models.txt requirements/peers.txt
+	$(PIP) --constraint $(INSTALLED) --requirement requirements/tools.txt --requirement requirements/docs.txt
 	$(PIP) --no-deps --requirement requirements/models.txt
 	-$(PIP) --no-deps --no-build-isolation --requirement requirements/peers.txt
 	@touch $@
@@ -56,7 +57,7 @@ check: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check
+test: check site
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 fuzz: $(TOOLS)
@@ -70,7 +71,12 @@ mutants: $(TOOLS)
 
 docs: $(TOOLS)
 	$(BIN)/python -m flopsight.coverage docs/operators.md
-	cd tests && $(abspath $(BIN))/python -m conventions.table && $(abspath $(BIN))/python -m compat.page
+	cd tests && for page in conventions.table compat.page picture; do $(abspath $(BIN))/python -m $$page || exit; done
+
+# Not --quiet: warnings that are not shown do not count. The variable keeps the theme's notice away that it will end, of
+# which requirements/docs.txt tells.
+site: $(TOOLS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 golden: $(TOOLS)
 	$(BIN)/python tests/golden/figures.py

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import argparse
 import doctest
+import html
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from picture import COMMAND, PICTURE, printed
+from rich.text import Text
 from versions import REFERENCE, VERSION
 
 from flopsight import cli
@@ -22,6 +26,7 @@ from flopsight.sources.torchvision_operators import torchvision_importable
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PICTURE_TEXT = re.compile(r'<text class="flopsight-r\d+" x="[\d.]+" y="([\d.]+)"[^>]*>([^<]*)</text>')
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 ANCHOR = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -107,6 +112,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in ANCHOR.findall(page.read_text()):
         if "://" not in target and not target.startswith("#"):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.usefixtures("workplace")
+def test_the_picture_shows_what_is_printed() -> None:
+    lines: defaultdict[str, str] = defaultdict(str)
+    for height, text in PICTURE_TEXT.findall(PICTURE.read_text(encoding="utf-8")):
+        lines[height] += f" {html.unescape(text)}"
+    shown = [" ".join(line.split()) for line in lines.values()]
+    output = [f"$ {COMMAND}", *Text.from_ansi(printed()).plain.splitlines()]
+    check_output("\n".join(" ".join(line.split()) for line in output), "\n".join(shown))
 
 
 def options(name: str) -> set[str]:

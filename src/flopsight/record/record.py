@@ -24,7 +24,9 @@ REUSE = ("every", "once")
 class Record:
     """What a run cost, as data: what every analysis and view reads.
 
-    model: its name. operations, scopes, calls: see the module's docstring. modules: by path, in the model's order.
+    model: its name. operations: each kind of operator call, once. scopes: each call of a module.
+    calls: every operator call in the order they ran, as its operation, scope and phase, three indices.
+    modules: by path, in the model's order.
     root: the path of the module this profile is of, empty for all. notes: assumptions made on the way.
     about: the run (torch version, mode, inputs) as plain values.
     """
