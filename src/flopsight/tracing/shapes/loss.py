@@ -14,12 +14,13 @@ Given = dict[str, Any]
 @layout("aten::huber_loss")
 def _huber(results: Metadata, given: Given) -> Metadata:
     of = given["self"]
-    return of.like(results.shape, preserved(of) if of.shape == results.shape else results.stride)
+    stride = preserved(of) if of.shape == results.shape else results.stride
+    return results.like(results.shape, stride, of.dtype)
 
 
 @layout("aten::soft_margin_loss")
 def _soft_margin(results: Metadata, given: Given) -> Metadata:
-    return given["self"].like(results.shape, results.stride)  # type: ignore[no-any-return]
+    return results.like(results.shape, results.stride, given["self"].dtype)
 
 
 @layout("aten::soft_margin_loss_backward")
@@ -27,9 +28,9 @@ def _soft_margin_backward(results: Metadata, given: Given) -> Metadata:
     """The target times what was made of minus the target times the input."""
     of, target = given["self"], given["target"]
     product = of.like(of.shape, iterated(of.shape, [target.like(of.shape, preserved(target)), of]))
-    return of.like(of.shape, iterated(of.shape, [target, product]))  # type: ignore[no-any-return]
+    return results.like(of.shape, iterated(of.shape, [target, product]), of.dtype)
 
 
 @layout("aten::huber_loss_backward", "aten::mse_loss_backward", "aten::smooth_l1_loss_backward")
 def _backward(results: Metadata, given: Given) -> Metadata:
-    return given["self"].like(results.shape)  # type: ignore[no-any-return]
+    return results.like(results.shape, dtype=given["self"].dtype)
