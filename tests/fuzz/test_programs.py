@@ -13,8 +13,8 @@ OF_2_6 = {44: "PyTorch 2.6's meta kernel of indexing gives strides that its real
 """Seeds that differ on one version of PyTorch alone, and why."""
 
 FAILED_ONCE = (
-    223, 243, 249, 254, 270, 289, 297, 1617, 1679, 1792, 1904, 2103, 4023, 4117, 4184, 4489, 4874, 5051, 5835, 6348, 6804,
-    6964, 7099, 7204, 7553, 9432,
+    223, 243, 249, 254, 270, 289, 297, 1617, 1679, 1792, 1904, 2103, 4023, 4117, 4184, 4489, 4874, 5051, 5835, 6348,
+    6804, 6964, 7099, 7204, 7553, 9432,
 )  # fmt: skip
 """Seeds from further on that showed a fault."""
 

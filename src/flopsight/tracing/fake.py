@@ -199,7 +199,7 @@ class Fake(AsksAutograd, FakeTensor):
         return repr(self)
 
     def storage_offset(self) -> int:
-        """0, as of a tensor that is no view: there is no memory to begin in. The profile notes that it was asked for."""
+        """0, as of a tensor that is no view: there is no memory to begin in. The profile notes who asked."""
         run = active()
         if run is not None and run.dispatcher is not None:
             run.dispatcher.ledger.assume(f"{current_place()} asks for a storage_offset(): taken as 0, as of no view.")
