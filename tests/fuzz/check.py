@@ -30,7 +30,8 @@ WORKSPACE = "aten::mkldnn_rnn_layer"
 """Its last result is memory of oneDNN's own, of a size only oneDNN knows: where it runs, bytes are not compared."""
 BYTES = {name for name in conventions.names() if name.startswith("torchstat")}
 
-KNOWN: dict[int, str] = {}
+_NO_MEMORY = "it asks where in memory a view begins, which a stand-in, that has none, answers with 0 and a note"
+KNOWN: dict[int, str] = {4205: _NO_MEMORY, 9808: _NO_MEMORY}
 """Seeds that differ still, with the reason."""
 
 WAYS = {"forward": (False, True), "forward without gradients": (False, False), "backward": (True, True)}
@@ -92,6 +93,16 @@ def _operators(program: Program) -> list[str]:
     return [f"{operator}: {words}" for operator, said in mode.differing.items() for words in said]
 
 
+def _fails(program: Program, *, grad: bool) -> bool:
+    """Whether it does not run by itself either: in another grad mode it may meet values that it was not planned on."""
+    with torch.set_grad_enabled(grad):
+        try:
+            program(program.given)
+        except RuntimeError:
+            return True
+    return False
+
+
 def differences(seed: int) -> list[str]:
     """In what the profiles of the program of `seed` differ from the executed run, in words."""
     program = Program(seed)
@@ -102,7 +113,7 @@ def differences(seed: int) -> list[str]:
         try:
             wanted = measured(program, backward=backward, grad=grad, execute=True)
         except flopsight.errors.FlopsightError:
-            if not backward:
+            if not backward and not _fails(program, grad=grad):
                 raise
             continue
         for kind in ("fake", "second"):

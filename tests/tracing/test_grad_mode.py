@@ -217,3 +217,35 @@ def test_a_view_of_a_parameter_does_not_make_the_run_start_again(monkeypatch):
     fake = profile(Token(), (2, 3, 8))
     assert runs == [{"below_autograd": True, "at_once": True}]
     assert calls(fake) == calls(profile(Token(), (2, 3, 8), execute=True))
+
+
+def leaf(kind):
+    """An input that requires a gradient: itself memory, or a view of memory that does not require one, or a result."""
+    if kind == "memory":
+        return torch.randn(4, 8).requires_grad_()
+    if kind == "view of memory":
+        return torch.randn(1, 8).expand(4, 8).requires_grad_()
+    return torch.randn(4, 8).requires_grad_() * 2
+
+
+VIEWED = {
+    "itself": lambda m, x, y: x.requires_grad,
+    "a view of it": lambda m, x, y: x[:2].requires_grad,
+    "a view of a view": lambda m, x, y: x.t()[None].requires_grad,
+    "a view, detached": lambda m, x, y: x.detach().t().requires_grad,
+    "a copy": lambda m, x, y: x.clone().requires_grad,
+    "what is made of it": lambda m, x, y: y.requires_grad,
+}
+
+
+@pytest.mark.parametrize("grad", [True, False], ids=["grad", "no grad"])
+@pytest.mark.parametrize("kind", ["memory", "view of memory", "result"])
+@pytest.mark.parametrize("asked", VIEWED)
+def test_what_a_model_asks_of_views_of_an_input_is_answered_as_in_its_own_call(asked, kind, grad):
+    model, x = Branch(VIEWED[asked]), leaf(kind)
+    with torch.set_grad_enabled(grad):
+        expected, found = ways(model, x)
+    assert found == dict.fromkeys(found, expected)
+    with torch.set_grad_enabled(grad):
+        forward = calls(profile(lambda given: model(given), x))
+    assert forward == expected

@@ -191,3 +191,14 @@ def test_matrices_by_columns(name):
     for make in LAYOUTS[:4]:
         for shape in ((3, 3), (2, 4, 4)):
             holds(getattr(aten, name).default, make(*shape))
+
+
+def test_a_profile_notes_that_a_model_asked_where_in_memory_a_view_begins():
+    def model(x):
+        return x[1:].sin() if x[1:].storage_offset() else x[1:].cos() * 2
+
+    x = torch.rand(4, 3)
+    assert flopsight.profile(model, x).total("exact") > flopsight.profile(model, x, execute=True).total("exact")
+    (note,) = flopsight.profile(model, x).notes
+    assert "test_layouts.py" in note and note.endswith("asks for a storage_offset(): taken as 0, as of no view.")
+    assert not flopsight.profile(model, x, execute=True).notes

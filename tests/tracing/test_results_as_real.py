@@ -21,6 +21,11 @@ def thin(dtype):
     return torch.ones(3, 4, 1, dtype=dtype).as_strided((3, 4, 1), (4, 1, 4))
 
 
+def one(matrix):
+    """A matrix as a batch of one, of one channel, whose stride is not that of a new C array."""
+    return matrix.as_strided((1, 1, *matrix.shape), (matrix.numel(), 1, *matrix.stride()))
+
+
 F32, BF16, C64 = torch.float32, torch.bfloat16, torch.complex64
 FORWARD = {
     "group norm": lambda: F.group_norm(torch.rand(1, 6, 6, 8).movedim(-1, 1), 1),
@@ -48,6 +53,14 @@ FORWARD = {
     "transform, real": lambda: torch.fft.rfftn(swapped(5, 6, 7)),
     "copy": lambda: torch.ops.aten.view_copy.default(swapped(3, 4, 5), [12, 5]),
     "positions": lambda: torch.nonzero_static(torch.ones(3, 4), size=5),
+    "loss, mixed": lambda: F.huber_loss(torch.rand(5).to(BF16), torch.rand(5)),
+    "margin, mixed": lambda: F.soft_margin_loss(torch.rand(5).to(BF16), torch.rand(5)),
+    "outer, mixed": lambda: torch.addr(torch.tensor(1.0), torch.rand(5).to(BF16), torch.rand(4).to(BF16)),
+    "normal, mixed": lambda: torch.normal(torch.rand(5).to(BF16), torch.rand(5)),
+    "membership": lambda: torch.isin(one(torch.rand(4, 4)), torch.rand(3)),
+    "poisson": lambda: torch.poisson(one(torch.rand(4, 4))),
+    "gamma": lambda: torch._standard_gamma(one(torch.rand(4, 4))),
+    "dropout": lambda: torch.native_dropout(thin(F32), 0.5, True),
     "out": lambda: torch.abs(swapped(3, 4), out=torch.empty(0)),
     "out of one": lambda: torch.cat([torch.rand(2, 6, 6, 8).movedim(-1, 1)], out=torch.empty(0)),
     "out of columns": lambda: torch.linalg.householder_product(torch.rand(5, 4), torch.rand(4), out=torch.empty(0)),
@@ -84,6 +97,11 @@ def last_innermost(out):
     return torch.ones_like(out).movedim(0, -1).contiguous().movedim(-1, 0)
 
 
+def as_array(out):
+    """A gradient that is a new C array."""
+    return torch.ones(out.shape)
+
+
 BACKWARD = {
     "batch norm of what needs no gradient": lambda: backward(nn.BatchNorm2d(3), 2, 3, 4, 5, frozen=True),
     "batch norm": lambda: backward(nn.BatchNorm2d(3), 2, 3, 4, 5, grad=lying),
@@ -97,6 +115,28 @@ BACKWARD = {
     "cross entropy": lambda: backward(
         lambda x: F.binary_cross_entropy(x, torch.rand(5, 6), reduction="none"), 5, 6, grad=lying
     ),
+    **{
+        f"{name}, mixed": lambda loss=loss: backward(lambda x: loss(x.to(BF16), torch.rand(5, 6)), 5, 6)
+        for name, loss in (("mse", F.mse_loss), ("smooth", F.smooth_l1_loss))
+    },
+    "margin, mixed": lambda: backward(lambda x: F.soft_margin_loss(x.to(BF16), torch.rand(5, 6)), 5, 6),
+    "margin": lambda: backward(
+        lambda x: F.soft_margin_loss(x.mT, torch.rand(6).expand(5, 6), reduction="none"), 6, 5, grad=lying
+    ),
+    **{
+        name: lambda function=function: backward(lambda x: function(one(x)), 4, 4, grad=as_array)
+        for name, function in (
+            ("softplus", F.softplus), ("elu", F.elu), ("hardsigmoid", F.hardsigmoid),
+            ("rrelu", F.rrelu), ("rrelu, drawn", lambda x: F.rrelu(x, training=True)),
+        )
+    },
+    "layer norm, mixed": lambda: backward(lambda x: nn.LayerNorm(4)(x.to(BF16)), 3, 4),
+    "layer norm of nothing, mixed": lambda: backward(lambda x: nn.LayerNorm(4)(x.to(BF16)), 0, 4),
+    "layer norm of nothing, mixed, shifted": lambda: backward(
+        lambda x: F.layer_norm(x.to(BF16), [4], None, nn.Parameter(torch.rand(4))), 0, 4
+    ),
+    "group norm, mixed": lambda: backward(lambda x: nn.GroupNorm(2, 4)(x.to(BF16)), 2, 4, 3),
+    "batch norm, mixed": lambda: backward(lambda x: nn.BatchNorm1d(4)(x.to(BF16)), 2, 4, 3),
     "pooling": lambda: backward(lambda x: F.max_pool3d(x, (3, 2, 3)), 2, 6, 6, 5, grad=last_innermost),
 }  # fmt: skip
 

@@ -193,7 +193,8 @@ def test_two_threads_profile_at_once():
     assert [found[n] for n in range(4)] == alone
 
 
-def test_profiles_nest():
+@pytest.mark.parametrize("given", [lambda y: (2, 4), lambda y: y, lambda y: torch.rand(2, 4).requires_grad_()])
+def test_profiles_nest(given):
     inner = nn.Linear(4, 5)
 
     class Outer(nn.Module):
@@ -203,7 +204,7 @@ def test_profiles_nest():
 
         def forward(self, x):
             y = self.linear(x)
-            assert profile(inner, (2, 4)).macs == 2 * 4 * 5
+            assert profile(inner, given(y)).macs == 2 * 4 * 5
             return y @ y.t()
 
     p = profile(Outer(), (2, 3))

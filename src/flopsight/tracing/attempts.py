@@ -34,6 +34,8 @@ def traced(trace: Trace, module: nn.Module | None, *, below_autograd: bool, at_o
         try:
             record = trace(below_autograd=below_autograd, at_once=at_once)
         except NeedsAutograd:
+            if not below_autograd:
+                raise  # a run around this one is without autograd
             below_autograd, asked = False, True
         except ModelError:
             if at_once and not below_autograd:

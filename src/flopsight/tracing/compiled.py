@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from torch import nn
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.utils import _python_dispatch
 
 from flopsight.tracing import nested
@@ -111,7 +112,7 @@ class _Originals(MetaPathFinder):
         return spec
 
     def _execute(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
-        with _python_dispatch._disable_current_modes():
+        with _python_dispatch._disable_current_modes(), temporarily_clear_interpreter_stack():
             execute(module)
             if module.__name__ == _PACKAGE:
                 nested.prepare()

@@ -17,7 +17,7 @@ from flopsight.cost import TensorSpec, product
 from flopsight.errors import InputError, NeedsValuesError
 from flopsight.tracing import nested
 from flopsight.tracing.grad_mode import AsksAutograd
-from flopsight.tracing.place import called_by, current_place
+from flopsight.tracing.place import active, called_by, current_place
 
 CPU = torch.device("cpu")
 
@@ -197,6 +197,13 @@ class Fake(AsksAutograd, FakeTensor):
 
     def __format__(self, _: str) -> str:
         return repr(self)
+
+    def storage_offset(self) -> int:
+        """0, as of a tensor that is no view: there is no memory to begin in. The profile notes who asked."""
+        run = active()
+        if run is not None and run.dispatcher is not None:
+            run.dispatcher.ledger.assume(f"{current_place()} asks for a storage_offset(): taken as 0, as of no view.")
+        return 0
 
     def tolist(self) -> NoReturn:
         """Raises: NeedsValuesError."""

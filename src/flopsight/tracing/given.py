@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.errors import InputError
 from flopsight.tracing.assumed import Assumed
 from flopsight.tracing.deferred import ASKED_ELEMENTS, Step, defer
 from flopsight.tracing.distributed import distributed_tensor
-from flopsight.tracing.fake import CPU, contiguous, has_values, make, metadata, metadata_of
+from flopsight.tracing.fake import CPU, Metadata, contiguous, has_values, make, metadata, metadata_of
 from flopsight.tracing.inputs import Spec, fill_once, tensors_in
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.nested import packed, with_values
@@ -51,6 +52,26 @@ def _refuse_valueless(modules: Modules, given: Any) -> None:
             raise InputError(f"{what} are {where} and have no values; execute=True needs real ones.")
 
 
+class _Aliasing(TorchDispatchMode):
+    """Gives a stand-in for each alias that is made."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else the first dispatch imports torch._dynamo
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return make(metadata_of(args[0]))
+
+
+def _made_a_leaf(of: Metadata) -> torch.Tensor:
+    """A view that was told to require a gradient, of memory that does not: its own views require none with gradients
+    off.
+    """
+    with torch.enable_grad(), _Aliasing():
+        view: torch.Tensor = torch.ops.aten.alias(make(of))
+    return view.requires_grad_()
+
+
 class _Maker:
     """Makes a tensor for each input: of the dtype and on the device of the model's parameters."""
 
@@ -82,6 +103,8 @@ class _Maker:
             return given
         if has_values(given) and self.assumed.is_mask(given) and not given.requires_grad:
             return defer(Step(given.clone, elements=given.numel()), metadata_of(given))
+        if given.requires_grad and given.is_leaf and given._is_view():
+            return _made_a_leaf(metadata_of(given))
         return make(metadata_of(given), requires_grad=given.requires_grad)
 
     def real(self, given: Any) -> Any:

@@ -84,10 +84,11 @@ class AsksAutograd:
 def below_autograd(run: Any) -> Iterator[None]:
     """PyTorch hands over its operators before autograd has seen them.
 
+    With gradients off too, a view of what requires a gradient does: an input may be that.
     Raises: NeedsAutograd at the end if a `torch.autograd.Function` was applied, which can tell whether its arguments
     require gradients. Each takes a number, though it makes no node.
     """
-    run.untracked = torch.is_grad_enabled()
+    run.untracked = torch.is_grad_enabled() or run.graded
     before: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
     unviewed = torch._C._ExcludeDispatchKeyGuard(_VIEWS)  # it refuses views that `follow` has marked
     with torch._C._AutoDispatchBelowAutograd(), unviewed, _watching_transforms():

@@ -13,6 +13,7 @@ from flopsight.tracing import nested, shapes, without_dynamo
 from flopsight.tracing.distributed import collective
 from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
 from flopsight.tracing.operators import OperatorInfo, as_meta, info_of
+from flopsight.tracing.overlap import refuse_overlap
 
 
 def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -25,6 +26,8 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
         raise nested.refused()
     if info.depends_on_values(args, kwargs):
         raise needs_values(info.packet.partition("::")[2].removeprefix("_local_") + "()")
+    if info.target is not None and isinstance(args[info.target], Metadata):
+        refuse_overlap(info.packet, args[info.target])
     out = kwargs.get("out")
     if isinstance(out, Metadata) and (functional := _without_out(info)) is not None:
         return _written_to(out, infer(functional, args, {k: v for k, v in kwargs.items() if k != "out"}))

@@ -30,7 +30,7 @@ class Scopes:
     belongs where the forward operator did that made the autograd node: nodes are numbered in the order they are made.
 
     here: the path of the current module. failed: that of the module in which the last exception was raised.
-    untracked: gradients are on, but autograd is not.
+    graded: an input requires a gradient. untracked: some tensors would require a gradient, but autograd is off.
     book, book_module: what books a call that is no operator's, and one of a module for which `has_formula` holds.
     book_here: what books calls in the current module. A dispatcher sets them.
     around: the run that these are part of, in another of its threads. dispatcher: that of the run while it is active.
@@ -47,6 +47,7 @@ class Scopes:
         self.scopes: list[Scope] = []
         self.current = 0
         self.here = here
+        self.graded: bool = around is not None and around.graded
         self.untracked = False
         self.optimizing = 0
         self._steps_in_backward = 0

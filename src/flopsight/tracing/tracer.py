@@ -146,6 +146,7 @@ def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile
     args, kwargs = given_tensors(
         request.args, request.kwargs, scopes.modules, signature, say, execute=request.execute, at_once=at_once
     )
+    scopes.graded = any(tensor.requires_grad for tensor in tensors_in((request.args, request.kwargs)))
     if request.execute:
         held = [*scopes.modules.parameters(), *(packed(t) if t.is_nested else t for t in tensors_in((args, kwargs)))]
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())

@@ -12,6 +12,7 @@ from flopsight.tracing.shapes import (
     elementwise,
     gradients,
     linear_algebra,
+    loss,
     movement,
     normalization,
     reduction,
@@ -20,7 +21,7 @@ from flopsight.tracing.shapes.layout import corrected
 from flopsight.tracing.shapes.rules import RULES, result
 
 __all__ = [
-    "RULES", "contraction", "convolution", "corrected", "elementwise", "gradients", "linear_algebra", "movement",
-    "normalization", "reduction", "result",
+    "RULES", "contraction", "convolution", "corrected", "elementwise", "gradients", "linear_algebra", "loss",
+    "movement", "normalization", "reduction", "result",
 ]  # fmt: skip
 """The files of rules and layouts among them, which declare theirs as they load."""

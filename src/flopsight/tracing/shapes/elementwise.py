@@ -152,7 +152,7 @@ def _clamp_one(self: Metadata, bound: Any) -> Result:
 @rule("aten::native_dropout")
 def _native_dropout(input: Metadata, p: float, train: bool | None) -> Result:
     out = elementwise((input,), input.dtype)
-    return out and (out, out.like(out.shape, out.stride, torch.bool))
+    return out and (out, out.like(out.shape, preserved(input), torch.bool))
 
 
 @rule("aten::masked_fill")

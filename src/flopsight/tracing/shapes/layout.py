@@ -51,12 +51,12 @@ def corrected(operator: str, results: Any, given: dict[str, Any]) -> Any:
 
 
 @layout(
-    "aten::_log_softmax", "aten::_log_softmax_backward_data", "aten::_softmax", "aten::_unsafe_masked_index",
-    "aten::_upsample_nearest_exact3d_backward", "aten::bernoulli", "aten::col2im", "aten::diag_embed",
-    "aten::glu_backward", "aten::huber_loss_backward", "aten::linalg_vector_norm", "aten::log_sigmoid_forward",
-    "aten::log_softmax", "aten::masked_fill", "aten::max", "aten::min", "aten::mse_loss_backward", "aten::mvlgamma",
-    "aten::nll_loss2d_forward", "aten::nonzero_static", "aten::normal", "aten::renorm", "aten::smooth_l1_loss_backward",
-    "aten::tril", "aten::triu", "aten::upsample_bicubic2d_backward", "aten::upsample_nearest3d_backward",
+    "aten::_log_softmax", "aten::_log_softmax_backward_data", "aten::_softmax", "aten::_standard_gamma",
+    "aten::_unsafe_masked_index", "aten::_upsample_nearest_exact3d_backward", "aten::bernoulli", "aten::col2im",
+    "aten::diag_embed", "aten::glu_backward", "aten::isin", "aten::linalg_vector_norm", "aten::log_sigmoid_forward",
+    "aten::log_softmax", "aten::masked_fill", "aten::max", "aten::min", "aten::mvlgamma", "aten::nll_loss2d_forward",
+    "aten::nonzero_static", "aten::poisson", "aten::renorm", "aten::tril", "aten::triu",
+    "aten::upsample_bicubic2d_backward", "aten::upsample_nearest3d_backward",
 )  # fmt: skip
 def _c_array(results: Any, given: dict[str, Any]) -> Any:
     if isinstance(results, Metadata):
@@ -88,8 +88,8 @@ def _like(results: Metadata, given: dict[str, Any]) -> Metadata:
 
 @layout("aten::_conj_physical", "aten::_prelu_kernel", "aten::_unsafe_masked_index_put_accumulate",
         "aten::binary_cross_entropy", "aten::binary_cross_entropy_backward", "aten::binary_cross_entropy_with_logits",
-        "aten::fill", "aten::flip", "aten::frexp", "aten::huber_loss", "aten::index_fill", "aten::index_put",
-        "aten::nan_to_num", "aten::nll_loss2d_backward", "aten::sort")  # fmt: skip
+        "aten::fill", "aten::flip", "aten::frexp", "aten::index_fill", "aten::index_put", "aten::nan_to_num",
+        "aten::nll_loss2d_backward", "aten::sort")  # fmt: skip
 def _as_self(results: Any, given: dict[str, Any]) -> Any:
     return _as(given["self"], results)
 
@@ -125,6 +125,13 @@ def _isinf(results: Metadata, given: dict[str, Any]) -> Any:
     return (element_by_element if given["self"].dtype.is_floating_point else _as_self)(results, given)
 
 
+@layout("aten::normal")
+def _normal(results: Metadata, given: dict[str, Any]) -> Metadata:
+    """In the dtype of the means, if they are a tensor."""
+    dtype = given["mean"].dtype if isinstance(given.get("mean"), Metadata) else None
+    return results.like(results.shape, dtype=dtype)
+
+
 @layout("aten::complex", "aten::polar")
 def _of_parts(results: Metadata, given: dict[str, Any]) -> Metadata:
     return results.like(results.shape, iterated(results.shape, [*given.values()][:2]))
@@ -135,7 +142,9 @@ def _abs(results: Metadata, given: dict[str, Any]) -> Any:
     return (_as_self if given["self"].dtype.is_complex else element_by_element)(results, given)
 
 
-@layout("aten::floor_divide", "aten::hardswish_backward", "aten::hardtanh_backward", "aten::native_dropout_backward")
+@layout("aten::elu_backward", "aten::floor_divide", "aten::hardsigmoid_backward", "aten::hardswish_backward",
+        "aten::hardtanh_backward", "aten::native_dropout_backward",
+        "aten::softplus_backward")  # fmt: skip
 def _unmarked(results: Any, given: dict[str, Any]) -> Any:
     """Operators that PyTorch does not mark as going element by element, and do."""
     return element_by_element(results, given)
@@ -146,11 +155,6 @@ def _gradient_last(results: Any, given: dict[str, Any]) -> Any:
     return element_by_element(
         results, {"self": given["self"], "weight": given.get("weight"), "grad": given["grad_output"]}
     )
-
-
-@layout("aten::soft_margin_loss_backward")
-def _soft_margin_backward(results: Metadata, given: dict[str, Any]) -> Any:
-    return element_by_element(results, {"target": given["target"], "self": given["self"]})
 
 
 @layout("aten::deg2rad", "aten::rad2deg")
@@ -164,11 +168,21 @@ def _rrelu(results: Metadata, given: dict[str, Any]) -> Any:
     return results.like(results.shape) if given["training"] else element_by_element(results, {"self": given["self"]})
 
 
+@layout("aten::rrelu_with_noise_backward")
+def _rrelu_backward(results: Metadata, given: dict[str, Any]) -> Any:
+    """A product with the slopes that were drawn, if any were."""
+    drawn = given["training"] and given["upper"] - given["lower"] > 1e-6
+    names = ("noise", "grad_output") if drawn else ("self", "grad_output")
+    return element_by_element(results, {name: given[name] for name in names})
+
+
 @layout("aten::addr")
 def _addr(results: Metadata, given: dict[str, Any]) -> Metadata:
-    rows, columns = given["vec1"], given["vec2"]
+    """Element by element of three matrices; a number given as a tensor is one of them, and has a say in the dtype."""
+    of, rows, columns = given["self"], given["vec1"], given["vec2"]
     across = rows.like((rows.numel, 1), (*rows.stride, 0))
-    return results.like(results.shape, iterated(results.shape, [given["self"], across, columns], results.dtype))
+    dtype = torch.promote_types(of.dtype, torch.promote_types(rows.dtype, columns.dtype))
+    return results.like(results.shape, iterated(results.shape, [of, across, columns], dtype), dtype)
 
 
 # --- channels last where the input is -------------------------------------------------------------------------------

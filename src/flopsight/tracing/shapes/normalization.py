@@ -53,9 +53,13 @@ def _layer_norm(results: list[Metadata], given: Given) -> list[Metadata]:
 @layout("aten::native_batch_norm_backward", "aten::batch_norm_backward", "aten::native_layer_norm_backward",
         "aten::native_group_norm_backward")  # fmt: skip
 def _backward(results: list[Metadata | None], given: Given) -> list[Metadata | None]:
-    """Only what is asked for; the gradient of the input is laid out as the input suggests, that of a layer's is not."""
+    """Only what is asked for, in the dtypes of input and weights.
+
+    The gradient of the input is laid out as the input suggests, that of a layer's is not.
+    """
     asked = [of if wanted else None for of, wanted in zip(results, given["output_mask"], strict=True)]
     of_input, *of_weights = asked
+    input, weight = given["input"], given["weight"] or given.get("bias")
     if of_input is not None:
-        of_input = of_input.like(of_input.shape) if "normalized_shape" in given else _follows(given, of_input)
-    return [of_input, *(of and of.like(of.shape) for of in of_weights)]
+        of_input = input.like(of_input.shape) if "normalized_shape" in given else _follows(given, input)
+    return [of_input, *(of and (weight or of).like(of.shape) for of in of_weights)]
