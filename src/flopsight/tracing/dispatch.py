@@ -116,7 +116,7 @@ class Dispatcher(Booking):
             bits &= ~DEFERRED
         if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
             return self._composite(info, key, bits, args, kwargs)
-        self.ledger.unrepeatable += not bits & FAKE or bits & (CONSTANT | DEFERRED) or info.dynamic or bool(info.writes)
+        self.ledger.unrepeatable += not bits & (FAKE | VALUELESS) or bits & (CONSTANT | DEFERRED) or bool(info.writes)
         if self.execute:
             return self.run(info, args, kwargs)
         if not bits & FAKE:

@@ -15,6 +15,7 @@ from torch import nn
 from torch._ops import OpOverload
 
 _FSDP = "torch.distributed.fsdp._fully_shard._fsdp_state"
+_STATES = "torch.distributed._composable_state"
 _DDP = "torch.nn.parallel.distributed"
 _DTENSOR = "torch.distributed.tensor"
 _CONTAINERS = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks")
@@ -35,12 +36,16 @@ class WrapperState:
         self._containers: list[tuple[Any, Any]] = []
         self._gathered: list[tuple[Any, list[tuple[torch.Tensor, int]]]] = []
 
-    def keep(self, module: nn.Module) -> None:
-        """Note the wrappers' state of a module, and keep a reducer from what the run does."""
-        if self._fsdp is not None and (state := self._fsdp._get_module_fsdp_state(module)) is not None:
-            self._keep_fsdp(module, state)
-        if self._ddp is not None and not self.reduces and isinstance(module, self._ddp.DistributedDataParallel):
-            module.__dict__["reducer"] = _NoReducer()  # the module's attributes are put back as a whole
+    def keep(self, modules: list[nn.Module]) -> None:
+        """Note the wrappers' state of modules, and keep reducers from what the run does."""
+        if self._fsdp is not None and sys.modules[_STATES]._module_state_mapping:
+            for module in modules:
+                if (state := self._fsdp._get_module_fsdp_state(module)) is not None:
+                    self._keep_fsdp(module, state)
+        if self._ddp is not None and not self.reduces:
+            for module in modules:
+                if isinstance(module, self._ddp.DistributedDataParallel):
+                    module.__dict__["reducer"] = _NoReducer()  # the module's attributes are put back as a whole
 
     def _keep_fsdp(self, module: nn.Module, state: Any) -> None:
         for name in _CONTAINERS:

@@ -107,9 +107,10 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
         return found
     if tensor.is_nested:
         return metadata_of(nested.packed(tensor))
-    shape = tuple(tensor.shape)
     if tensor.layout is torch.strided:
-        return metadata(shape, tensor.stride(), tensor.dtype, tensor.device)
+        key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+        return _interned.get(key) or metadata(tuple(key[0]), *key[1:])
+    shape = tuple(tensor.shape)
     sparse = Metadata(shape, contiguous(shape), tensor.dtype, CPU if tensor.is_meta else tensor.device)
     sparse.spec = TensorSpec(shape, dtype_name(tensor.dtype), _stored(tensor))
     return sparse

@@ -141,15 +141,18 @@ def _kind(module: nn.Module) -> Kind | None:
 def _named(forward: FunctionType, cls: type) -> Iterator[tuple[Any, str]]:
     """The functions that a forward names, and those that they name: methods of its class, functions of PyTorch's."""
     spaces = (*(vars(base) for base in cls.__mro__ if base not in (nn.Module, object)), *_SPACES)
-    seen, waiting = {forward}, [forward]
+    seen: set[Any] = {forward, None}
+    waiting = [forward]
     while waiting:
         for name in names_of(waiting.pop().__code__):
             for space in spaces:
                 function = space.get(name)
+                if function in seen:
+                    continue
                 if isinstance(function, BuiltinFunctionType):
+                    seen.add(function)
                     yield space, name
                 elif isinstance(function, FunctionType) and function.__module__.startswith(_OURS):
+                    seen.add(function)
                     yield space, name
-                    if function not in seen:
-                        seen.add(function)
-                        waiting.append(function)
+                    waiting.append(function)

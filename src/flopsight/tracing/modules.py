@@ -132,6 +132,7 @@ class Modules:
 
     def _parameters(self, module: nn.Module, path: str) -> tuple[ParameterRecord, ...]:
         records: list[ParameterRecord] = []
+        everything = self.held
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
                 if tensor is None:
@@ -140,11 +141,11 @@ class Modules:
                     if isinstance(module, LazyModuleMixin):  # it would give the user's parameter a shape
                         self.uninitialized.append(path)
                     continue
-                held = self.held.get(id(tensor))
+                held = everything.get(id(tensor))
                 if held is None:
                     meta = metadata_of(tensor)
-                    valueless = not has_values(tensor) or (not buffer and meta.numel > 1)
-                    held = self.held[id(tensor)] = Held(tensor, meta, valueless, path, len(self.held))
+                    valueless = (not buffer and meta.numel > 1) or not has_values(tensor)
+                    held = everything[id(tensor)] = Held(tensor, meta, valueless, path, len(everything))
                 records.append(ParameterRecord(name, held.metadata.spec, tensor.requires_grad, buffer, held.identity))
         return tuple(records)
 

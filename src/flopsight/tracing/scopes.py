@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from operator import itemgetter
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from flopsight.calls import PHASES, ModuleNode, Operation, Scope
 from flopsight.cost import TensorSpec
-from flopsight.tracing.fake import metadata_of
+from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.place import activate, active, in_checkpoint
 from flopsight.tracing.replacement import Replacement
@@ -78,7 +77,7 @@ class Scopes:
     def called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a module of this run: what its forward runs belongs to it."""
         node, functions, _, unseen = self.modules.known(module, self.here)
-        if id(module) in self.modules.wrappers:
+        if self.modules.wrappers and id(module) in self.modules.wrappers:
             return _MODULE_CALL.original(module, *args, **kwargs)
         current, here = self.current, self.here
         if node.path or node.calls:
@@ -90,17 +89,18 @@ class Scopes:
             self.book_here(unseen)
         output = None
         try:
-            if functions is None and self.has_formula is None:
-                output = self._forward(module, args, kwargs)
-            else:
+            if functions is not None or self.has_formula is not None:
                 output = self._forward_in_mode(module, functions, args, kwargs)
+            else:
+                output = self._forward(module, args, kwargs)
         except BaseException as error:
             if error is not self._error:
                 self._error, self.failed = error, node.path
             raise
         finally:
             if node.calls == 1:
-                node.inputs, node.outputs = _tensors((args, kwargs)), _tensors(output)
+                node.inputs = _tensors(args[0]) if len(args) == 1 and not kwargs else _tensors((args, kwargs))
+                node.outputs = _tensors(output)
             self.current, self.here = current, here
         return output
 
@@ -215,8 +215,10 @@ def _has_hooks(module: nn.Module) -> bool:
     """Whether PyTorch does more, when a module is called, than to call its forward; also one that it did not make."""
     if any(_GLOBAL_HOOKS) or type(module)._call_impl is not _CALL_IMPL:
         return True
+    held = module.__dict__
     try:
-        return any(_hooks_of(module.__dict__))
+        before, after = held["_forward_pre_hooks"], held["_forward_hooks"]
+        return bool(before or after or held["_backward_hooks"] or held["_backward_pre_hooks"])
     except KeyError:
         return True
 
@@ -234,12 +236,11 @@ _CALL_IMPL = nn.Module._call_impl
 _GLOBAL_HOOKS = [hooks for name, hooks in vars(nn.modules.module).items() if name in (
     "_global_backward_pre_hooks", "_global_backward_hooks", "_global_forward_hooks", "_global_forward_pre_hooks",
 )]  # fmt: skip
-_hooks_of = itemgetter("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_pre_hooks")
 
 
 def _tensors(value: Any) -> tuple[TensorSpec, ...]:
     """The tensors in nested dicts, lists and tuples."""
-    if isinstance(value, torch.Tensor):
+    if type(value) is Fake or isinstance(value, torch.Tensor):
         return (metadata_of(value).spec,)
     if isinstance(value, (tuple, list)):
         return tuple([spec for item in value for spec in _tensors(item)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from itertools import chain, islice
+from collections import OrderedDict
+from itertools import chain, filterfalse, islice
 from operator import is_, itemgetter
 from typing import Any
 
@@ -17,8 +18,9 @@ from flopsight.tracing.reach import ATOMS, Reached
 
 STANDARD = frozenset(nn.Module().__dict__)
 """The attributes that every module has: flags, and containers of parameters, modules and hooks."""
-_CONTAINERS = tuple(name for name, value in nn.Module().__dict__.items() if isinstance(value, (dict, set)))
-_containers_of = itemgetter(*_CONTAINERS)
+_NAMES = tuple(name for name, value in nn.Module().__dict__.items() if isinstance(value, dict))
+_dictionaries_of = itemgetter(*_NAMES)
+_DICTIONARIES = {dict, OrderedDict}
 _OWN: dict[tuple[type, int], tuple[str, ...]] = {}
 """By class and number of attributes: the names of those that not every module has."""
 
@@ -40,20 +42,27 @@ class Dictionaries:
 
     def __init__(self) -> None:
         self._all: list[dict[Any, Any]] = []
+        self._empty: list[dict[Any, Any]] = []
         self._lengths: list[int] = []
         self._keys: list[Any] = []
         self._values: list[Any] = []
 
-    def add(self, value: dict[Any, Any]) -> None:
-        """Note what a dictionary holds."""
-        self._all.append(value)
-        self._lengths.append(len(value))
-        if value:
-            self._keys += value
-            self._values += value.values()
+    def add(self, dictionaries: list[Any]) -> None:
+        """Note what dictionaries hold; a scripted module has other containers, of its own, which are left out."""
+        if not _DICTIONARIES.issuperset(map(type, dictionaries)):
+            dictionaries = [value for value in dictionaries if isinstance(value, dict)]
+        filled = list(filter(None, dictionaries))
+        self._empty += filterfalse(None, dictionaries)
+        self._all += filled
+        self._lengths += map(len, filled)
+        self._keys += chain.from_iterable(filled)
+        self._values += chain.from_iterable(map(dict.values, filled))
 
     def restore(self) -> None:
         """Put back those that changed."""
+        if any(self._empty):
+            for value in self._empty:
+                value.clear()
         values = list(chain.from_iterable(map(dict.values, self._all)))
         same = (
             len(values) == len(self._values)
@@ -80,7 +89,10 @@ class ModuleState:
         self.gradients = Gradients()
         self.tensors: list[torch.Tensor] = []
         self._dictionaries = Dictionaries()
+        self._modules: list[nn.Module] = []
+        self._new: list[Any] = []
         self._others: list[tuple[Any, Any]] = []
+        self._empty: list[Any] = []
         self.wrappers = WrapperState()
         self._kept: set[int] = set()
         self._reached = Reached(self.keep, self._tensor)
@@ -94,16 +106,16 @@ class ModuleState:
             return False
         self._kept.add(id(module))
         attributes = module.__dict__
-        self._dictionaries.add(attributes)
+        self._new.append(attributes)
         try:
-            containers = _containers_of(attributes)
+            self._new += _dictionaries_of(attributes)
         except KeyError:  # a module that was made without nn.Module's constructor
-            containers = tuple(attributes[name] for name in _CONTAINERS if name in attributes)
-        for value in containers:
-            if isinstance(value, dict):
-                self._dictionaries.add(value)
-            elif isinstance(value, set):
-                self._others.append((value, value.copy()))
+            self._new += [attributes[name] for name in _NAMES if name in attributes]
+        names = attributes.get("_non_persistent_buffers_set")
+        if names:
+            self._others.append((names, names.copy()))
+        elif names is not None:
+            self._empty.append(names)
         own = _own_of(type(module), attributes)
         if not ATOMS.issuperset(map(type, own)):
             for value in own:
@@ -115,7 +127,7 @@ class ModuleState:
                 if tensor is not None:
                     self._tensor(tensor)
         self._reached.add_class(type(module))
-        self.wrappers.keep(module)
+        self._modules.append(module)
         return True
 
     def _tensor(self, tensor: torch.Tensor) -> None:
@@ -140,13 +152,22 @@ class ModuleState:
 
     def walk(self) -> None:
         """Note what is reachable from all that was kept since the last walk."""
-        self._reached.walk()
+        while True:
+            self._dictionaries.add(self._new)
+            self.wrappers.keep(self._modules)
+            self._new, self._modules = [], []
+            self._reached.walk()
+            if not self._new:
+                return
 
     def restore(self) -> None:
         """Put back whatever changed since it was noted."""
         self._dictionaries.restore()
         for value, before in self._others:
             putting_back.container(value, before)
+        if any(self._empty):
+            for value in self._empty:
+                value.clear()
         self._reached.restore()
         self._reached.forget()
         self.gradients.restore()

@@ -1,0 +1,181 @@
+"""Calls of PyTorch's own modules are remembered whole, and only while nothing that they depend on has changed."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+
+from flopsight import profile
+from flopsight.tracing import leaves
+from flopsight.tracing.memo import MEMO
+
+LAYERS = [
+    (nn.Conv2d(4, 8, 3, stride=2), (2, 4, 9, 9)),
+    (nn.Conv2d(4, 8, 3, padding=1, padding_mode="circular"), (2, 4, 9, 9)),
+    (nn.ConvTranspose1d(4, 6, 3), (2, 4, 9)), (nn.Linear(4, 8), (2, 4)), (nn.BatchNorm2d(4), (2, 4, 9, 9)),
+    (nn.BatchNorm2d(4).eval(), (2, 4, 9, 9)), (nn.LayerNorm(4), (2, 4)), (nn.GroupNorm(2, 4), (2, 4, 3)),
+    (nn.ReLU(inplace=True), (2, 4)), (nn.GELU(), (2, 4)), (nn.Softmax(-1), (2, 4)), (nn.Dropout(0.1), (2, 4)),
+    (nn.Dropout(0.1).eval(), (2, 4)), (nn.MaxPool2d(2, return_indices=True), (2, 4, 8, 8)), (nn.Flatten(), (2, 4, 3)),
+    (nn.AdaptiveAvgPool2d(1), (2, 4, 8, 8)), (nn.Upsample(scale_factor=2), (2, 4, 8, 8)), (nn.Identity(), (2, 4)),
+    (nn.LSTM(4, 4), (3, 2, 4)), (nn.PReLU(), (2, 4)), (nn.ReflectionPad2d(1), (2, 4, 8, 8)),
+]  # fmt: skip
+
+
+class Twice(nn.Module):
+    """Calls a layer twice, and `between` in between; what it returns and sees of the results is kept."""
+
+    def __init__(self, layer, between=lambda layer: None):
+        super().__init__()
+        self.layer = layer
+        self.between = between
+
+    def forward(self, x):
+        first = self.layer(x.clone())
+        self.between(self.layer)
+        return first, self.layer(x.clone())
+
+
+def totals(p):
+    calls = {name: tally.calls for name, tally in p.by_operator().items() if name != "aten::detach"}  # autograd's
+    return p.total("exact"), calls, p.by_module()["layer"].macs
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: str(value)[:40])
+def test_a_remembered_call_is_what_runs(layer, shape):
+    MEMO.version = None
+    model = Twice(layer)
+    seen = []
+    model.register_forward_hook(lambda module, args, out: seen.append([(o.shape, o.stride()) for o in flat(out)]))
+    found = [totals(profile(model, shape)), totals(profile(model, shape)), totals(profile(model, shape, execute=True))]
+    assert found[0] == found[1] == found[2]
+    assert seen[0] == seen[1] == seen[2]
+
+
+def flat(out):
+    return [out] if isinstance(out, torch.Tensor) else [tensor for item in out for tensor in flat(item)]
+
+
+def remembered():
+    return {key[0] for key in MEMO.current() if isinstance(key[0], type)}
+
+
+def test_which_calls_are_remembered():
+    MEMO.version = None
+    for layer, shape in [*LAYERS, *LAYERS]:  # the second time, all operators inside are remembered
+        profile(layer, shape)
+    assert {nn.Conv2d, nn.ConvTranspose1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Flatten, nn.PReLU} <= remembered()
+    assert not {nn.LSTM, nn.MaxPool2d} & remembered()  # several results
+
+
+def changed_stride(layer):
+    layer.stride = (1, 1)
+
+
+def another_weight(layer):
+    layer.weight = nn.Parameter(torch.zeros(16, 4, 3, 3))
+    layer.bias = None
+
+
+def a_method(layer):
+    layer.forward = lambda x: x
+
+
+def a_hook(layer):
+    layer.register_forward_hook(lambda module, args, out: out @ out.transpose(-1, -2))
+
+
+@pytest.mark.parametrize("between", [changed_stride, another_weight, a_method, a_hook])
+def test_what_changes_between_two_calls_is_seen(between):
+    def made():
+        return Twice(nn.Conv2d(4, 8, 3, stride=2), between)
+
+    expected = totals(profile(made(), (2, 4, 9, 9), execute=True))
+    assert totals(profile(made(), (2, 4, 9, 9))) == expected
+    assert totals(profile(made(), (2, 4, 9, 9))) == expected
+
+
+def test_training_is_part_of_what_is_remembered():
+    layer = nn.Dropout(0.5)
+    assert profile(layer, (2, 4)).total("exact") > 0
+    assert profile(layer.eval(), (2, 4)).total("exact") == 0
+
+
+class Patched(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 8)
+
+    def forward(self, x):
+        with mock.patch.object(F, "linear", lambda x, weight, bias: x @ weight.T @ weight):
+            first = self.layer(x)
+        return first, self.layer(x)
+
+
+def test_a_function_of_pytorchs_that_is_replaced_is_called():
+    profile(nn.Linear(4, 8), (2, 4))
+    assert profile(Patched(), (2, 4)).macs == profile(Patched(), (2, 4), execute=True).macs == 3 * 2 * 4 * 8
+
+
+def test_a_call_with_other_parameters():
+    layer = nn.Linear(4, 8)
+    wider = {"weight": torch.zeros(16, 4), "bias": torch.zeros(16)}
+    profile(layer, (2, 4))
+    assert profile(lambda x: functional_call(layer, wider, (x,)), (2, 4)).macs == 2 * 4 * 16
+
+    class Swapped(nn.Module):
+        def forward(self, x):
+            return functional_call(layer, wider, (x,)), layer(x)
+
+    assert profile(Swapped(), (2, 4)).macs == 2 * 4 * (16 + 8)
+
+
+def test_an_attribute_of_the_users_is_not_kept_alive():
+    layer = nn.GELU()
+    layer.own = frozenset()
+    MEMO.version = None
+    assert profile(layer, (2, 4)).total("exact") == profile(layer, (2, 4)).total("exact") > 0
+    assert nn.GELU not in remembered()
+
+
+class Mine(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) @ self.weight
+
+
+def test_classes_of_the_users_are_run():
+    MEMO.version = None
+    assert profile(Mine(4, 8), (2, 4)).macs == profile(Mine(4, 8), (2, 4)).macs == 2 * 2 * 4 * 8
+    assert Mine not in remembered()
+    with mock.patch.object(nn.Linear, "forward", lambda self, x: x):
+        assert profile(nn.Linear(4, 8), (2, 4)).macs == 0
+    assert profile(nn.Linear(4, 8), (2, 4)).macs == 2 * 4 * 8
+
+
+def test_a_function_mode_of_the_users_is_asked():
+    class Mode(torch.overrides.TorchFunctionMode):
+        calls = 0
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            self.calls += func is F.gelu
+            return func(*args, **(kwargs or {}))
+
+    class Model(nn.Module):
+        def forward(self, x):
+            with mode:
+                return nn.functional.gelu(gelu(x))
+
+    gelu, mode = nn.GELU(), Mode()
+    profile(gelu, (2, 4))
+    profile(Model(), (2, 4))
+    assert mode.calls == 2
+
+
+def test_kinds_name_the_functions_that_a_forward_calls():
+    kind = leaves._kind(nn.Conv2d(4, 8, 3))
+    assert kind is not None
+    assert {"_conv_forward", "conv2d"} <= set(kind.names)
