@@ -25,6 +25,7 @@ from flopsight.tracing.reach import ATOMS, names_of
 from flopsight.tracing.state import STANDARD
 
 _OURS = ("torch.nn.modules.", "torch.nn.functional")
+_PLAIN = (torch.Tensor, nn.Parameter)
 _ATOMS = ATOMS | {Metadata, type}
 _SPACES = (vars(F), vars(torch), vars(torch._C._nn))
 
@@ -97,13 +98,13 @@ class Leaves:
             return None
         for tensors in (attributes["_parameters"], attributes["_buffers"]):
             for tensor in tensors.values():
-                held = None if tensor is None else self._held.get(id(tensor))
-                if held is not None and held.metadata.shape == tensor.shape and held.metadata.dtype is tensor.dtype:
-                    key.append(held.metadata)
-                elif tensor is None:
+                if tensor is None:
                     key.append(None)
-                else:
+                    continue
+                held = self._held.get(id(tensor)) if type(tensor) in _PLAIN else None
+                if held is None or held.metadata.shape != tensor.shape or held.metadata.dtype is not tensor.dtype:
                     return None
+                key.append(held.metadata)
         key.append(metadata_of(args[0]))
         return tuple(key)
 
