@@ -20,6 +20,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
+    "generation",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     "profiles": {"views", "analysis", "saving", "conventions", "record", "calls"},
     "tracing": {"formulas", "profiles", "record", "calls", "cost", "errors"},
     "sources": {"tracing", "errors"},
+    "generation": {"tracing", "profiles", "views", "analysis", "record", "errors"},
     "coverage": {"sources", "tracing", "formulas", "errors"},
     "compat": PUBLIC | {"analysis"},
     "migrate": {"errors"},
@@ -44,7 +46,7 @@ MAY_IMPORT = {
 }
 """By room: the rooms it may import. A room is a file or folder of the package."""
 
-TORCH = {"tracing", "sources", "coverage", "compat"}
+TORCH = {"tracing", "sources", "coverage", "generation", "compat"}
 
 
 class Import(NamedTuple):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flopsight.conventions import Convention
     from flopsight.cost import Cost, TensorSpec
     from flopsight.formulas.registry import formula
+    from flopsight.generation import Generation, profile_generate
     from flopsight.profiles import Profile, load
     from flopsight.tracing.inputs import plain, spec
     from flopsight.tracing.profiler import Profiler
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Convention": "conventions",
     "Cost": "cost",
+    "Generation": "generation",
     "Profile": "profiles",
     "Profiler": "tracing.profiler",
     "TensorSpec": "cost",
@@ -26,10 +28,24 @@ _HOME = {
     "load": "profiles",
     "plain": "tracing.inputs",
     "profile": "tracing.tracer",
+    "profile_generate": "generation",
     "spec": "tracing.inputs",
 }
 
-__all__ = ["Convention", "Cost", "Profile", "Profiler", "TensorSpec", "formula", "load", "plain", "profile", "spec"]
+__all__ = [
+    "Convention",
+    "Cost",
+    "Generation",
+    "Profile",
+    "Profiler",
+    "TensorSpec",
+    "formula",
+    "load",
+    "plain",
+    "profile",
+    "profile_generate",
+    "spec",
+]
 
 
 def __getattr__(name: str) -> Any:

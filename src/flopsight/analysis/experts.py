@@ -45,20 +45,20 @@ def experts(profile: Record) -> Experts | None:
     layers: dict[str, tuple[int, int]] = {}
     idle_macs = 0
     for (operation, path), times in calls.items():
-        shared = _shared(operation, profile.modules[path])
-        if shared is not None and operation.cost is not None:
-            layers[path] = shared
-            count, used = shared
+        layer = shared(operation, profile.modules[path])
+        if layer is not None and operation.cost is not None:
+            layers[path] = layer
+            count, used = layer
             idle_macs += times * operation.cost.macs * (count - used) // used
     if not layers:
         return None
-    idle_params = sum(_idle(profile.modules[path], *shared) for path, shared in layers.items())
+    idle_params = sum(_idle(profile.modules[path], *layer) for path, layer in layers.items())
     total, active = int(profile.params), profile.total("macs", phase="forward")
     most, used = max(layers.values())
     return Experts(total, total - idle_params, active + idle_macs, active, most, used)
 
 
-def _shared(operation: Operation, node: ModuleNode) -> tuple[int, int] | None:
+def shared(operation: Operation, node: ModuleNode) -> tuple[int, int] | None:
     """E and k of one product, or None where the module's input does not tell them."""
     rows, weights = (operation.inputs.get(name) for name in GROUPED[operation.name])
     if not isinstance(rows, TensorSpec) or not isinstance(weights, TensorSpec) or weights.ndim != 3 or not node.inputs:

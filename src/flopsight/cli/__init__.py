@@ -40,12 +40,13 @@ class _Parser(argparse.ArgumentParser):
 
 def names() -> list[str]:
     """The subcommands."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    found = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    return sorted(name.replace("_", "-") for name in found)
 
 
 def command(name: str) -> Command:
     """The subcommand of that name."""
-    module = importlib.import_module(f"{__name__}.{name}")
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     (found,) = (
         value
         for value in vars(module).values()

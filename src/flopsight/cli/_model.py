@@ -14,6 +14,7 @@ from flopsight.errors import InputError
 from flopsight.units import printable, shortened
 
 if TYPE_CHECKING:
+    from flopsight.generation import Generation
     from flopsight.profiles import Profile
     from flopsight.sources import Workload
 
@@ -71,6 +72,33 @@ def run_model(options: argparse.Namespace) -> Profile:
         )
         record.about["address"] = options.model
         return record
+
+
+def run_generation(options: argparse.Namespace) -> Generation:
+    """Build the model, and measure prompt and steps. Raises: FlopsightError."""
+    given = [read_input(text) for text in options.input]
+    with _telling(f"Building {options.model}") as tell:
+        from flopsight.generation import profile_generate
+        from flopsight.sources import in_dtype, resolve
+        from flopsight.tracing.inputs import spec
+
+        if nameless := [item for item in given if not item.name]:
+            sizes = ",".join(map(str, nameless[0].sizes))
+            raise InputError(f"--input {sizes} has no name; write that of the argument: pixel_values={sizes}")
+        workload = resolve(options.model)
+        model = in_dtype(workload.model, options.dtype)
+        tell(f"Measuring {workload.name}")
+        inputs = {item.name: spec(item.sizes, dtype=item.dtype) for item in given}
+        return profile_generate(
+            model, batch=options.batch, prompt=options.prompt, new_tokens=options.new, inputs=inputs
+        )
+
+
+def positive(text: str) -> int:
+    """A number of at least 1, as argparse wants it. Raises: ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no number of at least 1")
+    return int(text)
 
 
 def read_input(text: str) -> Input:

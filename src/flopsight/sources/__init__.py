@@ -120,3 +120,17 @@ def _unknown(name: str) -> InputError:
     same = [full for full in known if full.partition(":")[2] == name.rpartition(":")[2]]
     hint = f" Did you mean {' or '.join(map(repr, same))}?" if same else near(name, known)
     return InputError(f"{name!r} names no model. A model is written as {forms}.{hint}")
+
+
+def in_dtype(model: Any, dtype: str) -> Any:
+    """The model with its floating-point parameters in a dtype, by name. Raises: InputError."""
+    import torch
+
+    found = getattr(torch, dtype, None)
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InputError(
+            f"{dtype!r} is no floating-point dtype of PyTorch.{near(dtype, ['bfloat16', 'float16', 'float32'])}"
+        )
+    if not hasattr(model, "to"):
+        raise InputError(f"{type(model).__name__} is no module, whose parameters could be made {dtype}.")
+    return model.to(found)
