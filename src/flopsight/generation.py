@@ -145,8 +145,8 @@ def _calls(model: nn.Module, options: dict[str, Any], cache_bytes: list[int]) ->
             before = {name: cache}
             if (encoded := getattr(out, "encoder_last_hidden_state", None)) is not None:
                 before["encoder_outputs"] = (encoded,)
-        held = {id(tensor): metadata_of(tensor).spec.nbytes for tensor in ModuleState.tensors_below(cache)}
-        cache_bytes.append(sum(held.values()))
+        held = {id(tensor): metadata_of(tensor).spec for tensor in ModuleState.tensors_below(cache)}
+        cache_bytes.append(sum(spec.nbytes for spec in held.values() if spec.ndim))  # a cache also counts its tokens
 
     run.__self__ = model  # type: ignore[attr-defined]  # as of a bound method: the paths are the model's
     return run

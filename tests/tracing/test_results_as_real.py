@@ -143,6 +143,10 @@ BACKWARD = {
 
 @pytest.mark.parametrize("function", BACKWARD.values(), ids=BACKWARD)
 def test_gradients(function):
+    try:
+        function()
+    except RuntimeError as error:  # older versions have no gradients of losses of mixed dtypes
+        pytest.skip(str(error))
     with Compared() as mode:
         function()
     assert mode.seen

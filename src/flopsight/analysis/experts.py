@@ -45,7 +45,7 @@ def experts(profile: Record) -> Experts | None:
     layers: dict[str, tuple[int, int]] = {}
     idle_macs = 0
     for (operation, path), times in calls.items():
-        layer = shared(operation, profile.modules[path])
+        layer = _shared(operation, profile.modules[path])
         if layer is not None and operation.cost is not None:
             layers[path] = layer
             count, used = layer
@@ -58,7 +58,7 @@ def experts(profile: Record) -> Experts | None:
     return Experts(total, total - idle_params, active + idle_macs, active, most, used)
 
 
-def shared(operation: Operation, node: ModuleNode) -> tuple[int, int] | None:
+def _shared(operation: Operation, node: ModuleNode) -> tuple[int, int] | None:
     """E and k of one product, or None where the module's input does not tell them."""
     rows, weights = (operation.inputs.get(name) for name in GROUPED[operation.name])
     if not isinstance(rows, TensorSpec) or not isinstance(weights, TensorSpec) or weights.ndim != 3 or not node.inputs:

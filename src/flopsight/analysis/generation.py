@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from flopsight.analysis.experts import GROUPED, shared
+from flopsight.analysis.experts import GROUPED
 from flopsight.calls import Operation
-from flopsight.cost import FLOPS_PER_MAC
+from flopsight.cost import FLOPS_PER_MAC, TensorSpec
 from flopsight.record import Record
 
 _LOOKUPS = {"aten::embedding"}
@@ -175,7 +175,7 @@ def weight_bytes(record: Record) -> int:
             rows = sum(spec.nbytes for operation in operations for spec in operation.outputs)
             looked_up |= {p.identity: min(rows, p.spec.nbytes) for p in parameters}
             continue
-        part = _read_part(operations, record, path)
+        part = _read_part(operations)
         for p in parameters:
             stacked = part is not None and p.spec.ndim >= 2 and p.spec.shape[0] == part[1]
             share = Fraction(*part) if stacked and part is not None else 1
@@ -183,10 +183,10 @@ def weight_bytes(record: Record) -> int:
     return sum(whole.values()) + sum(size for identity, size in looked_up.items() if identity not in whole)
 
 
-def _read_part(operations: list[Operation], record: Record, path: str) -> tuple[int, int] | None:
+def _read_part(operations: list[Operation]) -> tuple[int, int] | None:
     """Of a layer of experts, how many the rows can choose at most, and how many there are; None for other modules."""
     for operation in operations:
-        if operation.name in GROUPED and (found := shared(operation, record.modules[path])) is not None:
-            rows = next(operation.tensors()).shape[0]
-            return min(found[0], rows), found[0]
+        rows, weights = (operation.inputs.get(name) for name in GROUPED.get(operation.name, ("", "")))
+        if isinstance(rows, TensorSpec) and isinstance(weights, TensorSpec) and weights.ndim == 3:
+            return min(weights.shape[0], rows.shape[0]), weights.shape[0]
     return None
