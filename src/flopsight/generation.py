@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from flopsight.analysis import generation
@@ -127,7 +128,8 @@ class _Run:
 
     def _profile(self, calls: list[dict[str, Any]]) -> tuple[Profile, int]:
         cache_bytes: list[int] = []
-        record = profile(_calls(self._model, self._options, cache_bytes), calls)
+        with torch.no_grad():  # as `generate` does; a cache that is written would be kept alive by its own graph
+            record = profile(_calls(self._model, self._options, cache_bytes), calls)
         return record, cache_bytes[-1]  # a run that needs gradients is made twice
 
 

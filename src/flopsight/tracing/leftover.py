@@ -16,6 +16,8 @@ from flopsight.tracing.fake import Fake
 from flopsight.tracing.others import OtherThreads
 
 _NAMELESS = (list, tuple, set, frozenset, deque, types.CellType, types.MethodType, functools.partial)
+_NOBODY = (types.FrameType, Fake, Deferred)
+"""What may refer to a stand-in without being who holds it."""
 
 
 def alive() -> int:
@@ -36,10 +38,13 @@ def warn_of_leftovers(before: int, others: OtherThreads) -> None:
         return
     young = [item for item in gc.get_objects(1) if _is_valueless(item)]
     left = young or [item for item in gc.get_objects() if _is_valueless(item)]
-    holders = [holder for item in left if (holder := _holder(item, [left, young])) is not None]
-    if holders:
+    ours = (left, young)
+    if all(isinstance(r, _NOBODY) or any(r is own for own in ours) for r in gc.get_referrers(*left)):
+        return  # an autograd graph of PyTorch's own, whose nodes Python does not see
+    holder = next((holder for item in reversed(left) if (holder := _holder(item, [left, young])) is not None), None)
+    if holder is not None:
         warnings.warn(
-            f"A stand-in tensor of this profile is still held by {holders[-1]} and has no values: code that uses it "
+            f"A stand-in tensor of this profile is still held by {holder} and has no values: code that uses it "
             "later will fail. Empty that cache, or keep what you need of the tensor (its shape) in place of it.",
             StandInWarning,
             stacklevel=3,
@@ -59,7 +64,7 @@ def _holder(item: Any, left: list[list[Any]]) -> str | None:
         above: list[Any] = []
         for inside in level:
             for referrer in gc.get_referrers(inside):
-                if isinstance(referrer, (types.FrameType, Fake, Deferred)):
+                if isinstance(referrer, _NOBODY):
                     continue
                 if any(referrer is own for own in (*ours, ours, level, above)):
                     continue
