@@ -351,3 +351,21 @@ def test_a_profiled_model_is_freed_without_the_garbage_collector(execute, backwa
         assert gone() is None
     finally:
         gc.enable()
+
+
+@BOTH
+def test_hooks_that_were_put_first_stay_so(execute):
+    class Model(nn.Module):
+        def forward(self, x):
+            self.seen = x  # so that there is something to put back
+            return x
+
+    model, calls = Model(), []
+    model.register_forward_hook(lambda *_: calls.append("second"))
+    model.register_forward_hook(lambda *_: calls.append("first"), prepend=True)
+    hooks = list(model._forward_hooks.items())
+    profile(model, (2, 8), execute=execute)
+    assert list(model._forward_hooks.items()) == hooks
+    calls.clear()
+    model(torch.ones(2, 8))
+    assert calls == ["first", "second"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from itertools import chain, filterfalse, islice
-from operator import is_, itemgetter
+from operator import is_, itemgetter, methodcaller
 from typing import Any
 
 import torch
@@ -20,7 +20,8 @@ STANDARD = frozenset(nn.Module().__dict__)
 """The attributes that every module has: flags, and containers of parameters, modules and hooks."""
 _NAMES = tuple(name for name, value in nn.Module().__dict__.items() if isinstance(value, dict))
 _dictionaries_of = itemgetter(*_NAMES)
-_DICTIONARIES = {dict, OrderedDict}
+_values_of = methodcaller("values")  # in the order of an OrderedDict, which `dict.values` does not know
+_KINDS = {dict, OrderedDict, set}
 _OWN: dict[tuple[type, int], tuple[str, ...]] = {}
 """By class and number of attributes: the names of those that not every module has."""
 
@@ -38,32 +39,35 @@ def _own_of(cls: type, attributes: dict[str, Any]) -> tuple[Any, ...]:
 
 
 class Dictionaries:
-    """Many dictionaries, to be put back: what they hold one after the other, so that the whole is compared at once."""
+    """Many dictionaries, to be put back: what they hold one after the other, so that the whole is compared at once.
+
+    Those that are empty, and sets that are, are to be empty again.
+    """
 
     def __init__(self) -> None:
         self._all: list[dict[Any, Any]] = []
-        self._empty: list[dict[Any, Any]] = []
+        self._empty: list[Any] = []
         self._lengths: list[int] = []
         self._keys: list[Any] = []
         self._values: list[Any] = []
 
     def add(self, dictionaries: list[Any]) -> None:
         """Note what dictionaries hold; a scripted module has other containers, of its own, which are left out."""
-        if not _DICTIONARIES.issuperset(map(type, dictionaries)):
-            dictionaries = [value for value in dictionaries if isinstance(value, dict)]
+        if not _KINDS.issuperset(map(type, dictionaries)):
+            dictionaries = [value for value in dictionaries if isinstance(value, (dict, set))]
         filled = list(filter(None, dictionaries))
         self._empty += filterfalse(None, dictionaries)
         self._all += filled
         self._lengths += map(len, filled)
         self._keys += chain.from_iterable(filled)
-        self._values += chain.from_iterable(map(dict.values, filled))
+        self._values += chain.from_iterable(map(_values_of, filled))
 
     def restore(self) -> None:
         """Put back those that changed."""
         if any(self._empty):
             for value in self._empty:
                 value.clear()
-        values = list(chain.from_iterable(map(dict.values, self._all)))
+        values = list(chain.from_iterable(map(_values_of, self._all)))
         same = (
             len(values) == len(self._values)
             and all(map(is_, values, self._values))
@@ -91,8 +95,7 @@ class ModuleState:
         self._dictionaries = Dictionaries()
         self._modules: list[nn.Module] = []
         self._new: list[Any] = []
-        self._others: list[tuple[Any, Any]] = []
-        self._empty: list[Any] = []
+        self._sets: list[tuple[set[Any], set[Any]]] = []
         self.wrappers = WrapperState()
         self._kept: set[int] = set()
         self._reached = Reached(self.keep, self._tensor)
@@ -112,10 +115,11 @@ class ModuleState:
         except KeyError:  # a module that was made without nn.Module's constructor
             self._new += [attributes[name] for name in _NAMES if name in attributes]
         names = attributes.get("_non_persistent_buffers_set")
-        if names:
-            self._others.append((names, names.copy()))
-        elif names is not None:
-            self._empty.append(names)
+        if isinstance(names, set):
+            if names:
+                self._sets.append((names, names.copy()))
+            else:
+                self._new.append(names)
         own = _own_of(type(module), attributes)
         if not ATOMS.issuperset(map(type, own)):
             for value in own:
@@ -163,11 +167,8 @@ class ModuleState:
     def restore(self) -> None:
         """Put back whatever changed since it was noted."""
         self._dictionaries.restore()
-        for value, before in self._others:
+        for value, before in self._sets:
             putting_back.container(value, before)
-        if any(self._empty):
-            for value in self._empty:
-                value.clear()
         self._reached.restore()
         self._reached.forget()
         self.gradients.restore()
