@@ -90,16 +90,14 @@ def test_imports_go_one_way(path: Path) -> None:
         assert there == here or public or there in MAY_IMPORT[here], f"{path}:{line}: {here} may not import {there}"
 
 
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
 def test_no_files_import_each_other_in_a_circle() -> None:
     """Late imports, and those for type checkers, too; the package's own file, which hands names out, is left out."""
-    names = {
-        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for path in FILES
-    }
-    graph = {
-        name: {module for module, _ in imports(path)} & names - {name, "flopsight"}
-        for path in FILES
-        for name in [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")]
-    }
+    names = set(map(dotted, FILES)) - {"flopsight"}
+    graph = {dotted(path): {module for module, _ in imports(path)} & names - {dotted(path)} for path in FILES}
     tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, with the circle
 
 

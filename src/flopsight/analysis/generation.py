@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import NamedTuple
 
 from flopsight.analysis.experts import GROUPED
@@ -81,13 +82,16 @@ class Curve:
 
     def __getitem__(self, length: int) -> Step:
         """The step that finds `length` tokens in the cache. Raises: KeyError for one that is not among `lengths`."""
-        for piece in self.pieces:
-            if piece.first <= length <= piece.last:
-                return Step(*map(int, piece.at(length)))
-        raise KeyError(f"There is no step with {length} tokens in the cache; there are {self.lengths}.")
+        if length not in self.lengths:
+            raise KeyError(f"There is no step with {length} tokens in the cache; there are {self.lengths}.")
+        return self._steps[length - self.lengths.start]
 
     def __iter__(self) -> Iterator[Step]:
-        return map(self.__getitem__, self.lengths)
+        return iter(self._steps)
+
+    @cached_property
+    def _steps(self) -> list[Step]:
+        return [Step(*map(int, piece.at(x))) for piece in self.pieces for x in range(piece.first, piece.last + 1)]
 
     def total(self, name: str) -> int:
         """The sum over all steps of a field of `Step`, `macs` say."""

@@ -135,25 +135,24 @@ def _kind(module: nn.Module) -> Kind | None:
     spaces, names = tuple(space for space, _ in named), tuple(name for _, name in named)
     own = sorted(module.__dict__.keys() - STANDARD)
     lists = tuple(name for name in own if type(module.__dict__[name]) is list)
-    attributes = itemgetter("training", "training", *(name for name in own if name not in lists))
+    others = (name for name in own if name not in lists)
+    attributes = itemgetter("training", "training", *others)  # of two names at least, so that it gives a tuple
     return Kind(forward, attributes, lists, spaces, names, tuple(map(getitem, spaces, names)))
 
 
 def _named(forward: FunctionType, cls: type) -> Iterator[tuple[Any, str]]:
     """The functions that a forward names, and those that they name: methods of its class, functions of PyTorch's."""
     spaces = (*(vars(base) for base in cls.__mro__ if base not in (nn.Module, object)), *_SPACES)
-    seen: set[Any] = {forward, None}
-    waiting = [forward]
+    seen: set[Any] = {forward}
+    waiting: list[Any] = [forward]
     while waiting:
         for name in names_of(waiting.pop().__code__):
             for space in spaces:
                 function = space.get(name)
-                if function in seen:
+                written = isinstance(function, FunctionType) and function.__module__.startswith(_OURS)
+                if not (written or isinstance(function, BuiltinFunctionType)) or function in seen:
                     continue
-                if isinstance(function, BuiltinFunctionType):
-                    seen.add(function)
-                    yield space, name
-                elif isinstance(function, FunctionType) and function.__module__.startswith(_OURS):
-                    seen.add(function)
-                    yield space, name
+                seen.add(function)
+                yield space, name
+                if written:
                     waiting.append(function)

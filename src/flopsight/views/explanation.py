@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
 
 from flopsight import units
-
-if TYPE_CHECKING:
-    from flopsight.analysis.explain import Explanation
-
-_WIDE = 10_000  # a column to each convention: the terminal wraps, the table does not
+from flopsight.analysis.explain import Explanation
+from flopsight.views.drawing import lines
 
 
 def render(explanation: Explanation) -> str:
     """The table, and under it a sentence for each convention that differs from the first."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     title = f"{units.printable(explanation.model)}: what each convention counts"
     table = Table(title=Text(title), title_justify="left", box=SIMPLE, show_footer=True)
     header, *rows, totals = _cells(explanation)
@@ -28,11 +22,7 @@ def render(explanation: Explanation) -> str:
         table.add_column(Text(name), total, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console(file=io.StringIO(), width=_WIDE, color_system=None)
-    console.print(table)
-    assert isinstance(console.file, io.StringIO), "the console writes to a string"
-    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
-    return "\n".join([*(line for line in lines if line), "", *sentences(explanation)])
+    return "\n".join([*filter(None, lines(table)), "", *sentences(explanation)])
 
 
 def markdown(explanation: Explanation) -> str:

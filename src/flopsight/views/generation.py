@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flopsight import units
 from flopsight.analysis.generation import Generation, Step
+from flopsight.views.drawing import lines
 
-_WIDE = 10_000
 _COLUMNS = ("", "MACs", "FLOPs", "FLOPs per token", "weights read", "cache after", "FLOPs per byte")
 
 
@@ -24,12 +22,7 @@ def render(generation: Generation) -> str:
         table.add_column(name, justify="right" if index else "left", no_wrap=True)
     for row in _rows(generation):
         table.add_row(*map(Text, row))
-    stream = io.StringIO()
-    console = Console(file=stream, width=_WIDE, color_system=None)
-    console.print(Text(title(generation)))
-    console.print(table)
-    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
-    return "\n".join([*lines, "", *sentences(generation)]) + "\n"
+    return "\n".join([*lines(Text(title(generation)), table), "", *sentences(generation)]) + "\n"
 
 
 def title(generation: Generation) -> str:
