@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from flopsight.closed_form import ClosedForm
     from flopsight.conventions import Convention
     from flopsight.cost import Cost, TensorSpec
     from flopsight.formulas.registry import formula
     from flopsight.generation import Generation, profile_generate
-    from flopsight.profiles import Profile, load
+    from flopsight.loading import load
+    from flopsight.profiles import Profile
     from flopsight.tracing.inputs import plain, spec
     from flopsight.tracing.profiler import Profiler
     from flopsight.tracing.tracer import profile
 
 _HOME = {
+    "ClosedForm": "closed_form",
     "Convention": "conventions",
     "Cost": "cost",
     "Generation": "generation",
@@ -25,7 +28,7 @@ _HOME = {
     "Profiler": "tracing.profiler",
     "TensorSpec": "cost",
     "formula": "formulas.registry",
-    "load": "profiles",
+    "load": "loading",
     "plain": "tracing.inputs",
     "profile": "tracing.tracer",
     "profile_generate": "generation",
@@ -33,6 +36,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ClosedForm",
     "Convention",
     "Cost",
     "Generation",

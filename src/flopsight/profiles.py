@@ -46,7 +46,7 @@ class Profile(Record):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON (compressed if the name ends in `.gz`)."""
-        saving.dump(self, Path(path))
+        saving.dump(self.to_dict(), Path(path))
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as plain values; `flopsight.saving` documents the schema."""
@@ -72,8 +72,3 @@ class Profile(Record):
         from flopsight.views.html import render
 
         return render(self)
-
-
-def load(path: str | os.PathLike[str]) -> Profile:
-    """Read a saved profile; needs no torch. Raises: FileNotFoundError, ProfileFormatError."""
-    return Profile(**saving.read(Path(path)))

@@ -151,25 +151,24 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def dump(profile: Record, path: Path) -> None:
-    """Write a profile to `path` as JSON, compressed if the name ends in `.gz`."""
-    text = json.dumps(to_dict(profile), separators=(",", ":"))
+def dump(data: dict[str, Any], path: Path) -> None:
+    """Write plain values to `path` as JSON, compressed if the name ends in `.gz`."""
+    text = json.dumps(data, separators=(",", ":"))
     if path.suffix == ".gz":
         path.write_bytes(gzip.compress(text.encode(), mtime=0))
     else:
         path.write_text(text, encoding="utf-8")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The fields of the `Record` that a file holds. Raises: FileNotFoundError, ProfileFormatError."""
+def read(path: Path) -> Any:
+    """The plain values that a file holds. Raises: FileNotFoundError, ProfileFormatError."""
     with path.open("rb") as file:
         try:
-            data = json.loads(_text(file), object_pairs_hook=_object)
+            return json.loads(_text(file), object_pairs_hook=_object)
         except (ValueError, gzip.BadGzipFile, EOFError, zlib.error, RecursionError) as error:
             raise ProfileFormatError(
                 f"{path} is no saved profile: {error}. Save one with profile.save(path)."
             ) from error
-    return fields(data)
 
 
 def _text(file: BufferedReader) -> bytes:

@@ -8,7 +8,9 @@ without the import of `torch._dynamo` (a second) that the mode needs.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -57,6 +59,21 @@ class Metadata:
         return f"{self.spec.dtype}{list(self.shape)}"
 
 
+class Sizing(Protocol):
+    """What follows named sizes through a run."""
+
+    memo: dict[tuple[Any, ...], Any]
+
+    def shape(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The same sizes, those known by name as such."""
+
+    def results(self, packet: str, given: Mapping[str, Any], results: Any) -> Any:
+        """The results of an operator, with names for their sizes where the arguments' have some."""
+
+
+sizing: ContextVar[Sizing | None] = ContextVar("sizing", default=None)
+"""Of the run that is active, if its sizes have names."""
+
 _interned: dict[tuple[Any, ...], Metadata] = {}
 _dtype_names: dict[torch.dtype, str] = {}
 
@@ -83,6 +100,8 @@ def metadata(
     shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device = CPU
 ) -> Metadata:
     """The one `Metadata` of these properties; a tensor on the meta device counts as one on the CPU."""
+    if (following := sizing.get()) is not None:
+        shape, stride = following.shape(shape), tuple(map(int, stride))
     key = (shape, stride, dtype, device)
     found = _interned.get(key)
     if found is None:
@@ -103,13 +122,15 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
     if type(tensor) is Fake:
         found = tensor.metadata
         if found is None:
-            found = tensor.metadata = metadata(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
+            shape = _SHAPE.__get__(tensor)
+            found = tensor.metadata = metadata(tuple(shape), tensor.stride(), tensor.dtype, tensor.device)
         return found
     if tensor.is_nested:
         return metadata_of(nested.packed(tensor))
     if tensor.layout is torch.strided:
-        key = (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
-        return _interned.get(key) or metadata(tuple(key[0]), *key[1:])
+        key = (_SHAPE.__get__(tensor), tensor.stride(), tensor.dtype, tensor.device)
+        found = _interned.get(key) if sizing.get() is None else None
+        return found or metadata(tuple(key[0]), *key[1:])
     shape = tuple(tensor.shape)
     sparse = Metadata(shape, contiguous(shape), tensor.dtype, CPU if tensor.is_meta else tensor.device)
     sparse.spec = TensorSpec(shape, dtype_name(tensor.dtype), _stored(tensor))
@@ -218,6 +239,7 @@ class Fake(AsksAutograd, FakeTensor):
         raise needs_values("a conversion to a NumPy array")
 
 
+_SHAPE: Any = torch.Tensor.shape
 _TENSOR: Any = torch.Tensor  # not every version has types for it
 _make = _TENSOR._make_wrapper_subclass
 

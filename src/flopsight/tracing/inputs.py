@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,9 @@ from flopsight.tracing.signature import Signature
 
 @dataclass(frozen=True)
 class Spec:
-    """A tensor to come: its sizes, and its dtype (None for the model's own)."""
+    """A tensor to come: its sizes, numbers or names, and its dtype (None for the model's own)."""
 
-    shape: tuple[int, ...]
+    shape: tuple[Any, ...]
     dtype: torch.dtype | None = None
 
 
@@ -71,16 +72,17 @@ def _is_shape(value: Any) -> bool:
     )
 
 
-def _sizes(sizes: tuple[Any, ...] | list[Any]) -> tuple[int, ...]:
-    names = [size for size in sizes if isinstance(size, str)]
-    if names:
-        raise InputError(
-            f"The shape {tuple(sizes)!r} names the size {names[0]!r}. Symbolic sizes are not available in this "
-            "version; give an integer for each size."
-        )
-    wrong = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int) or size < 0]
-    if wrong:
-        raise InputError(f"The shape {tuple(sizes)!r} has the size {wrong[0]!r}; a size is an integer of at least 0.")
+def _sizes(sizes: tuple[Any, ...] | list[Any]) -> tuple[Any, ...]:
+    for size in sizes:
+        if isinstance(size, str):
+            if not size.isidentifier() or keyword.iskeyword(size):
+                raise InputError(
+                    f"The shape {tuple(sizes)!r} has the size {size!r}; the name of a size is a word, as 'batch' or 'seq'."
+                )
+        elif isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise InputError(
+                f"The shape {tuple(sizes)!r} has the size {size!r}; a size is an integer of at least 0, or a name."
+            )
     return tuple(sizes)
 
 

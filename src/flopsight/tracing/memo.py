@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from flopsight.calls import Operation
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.fake import Metadata, sizing
 from flopsight.tracing.operators import OperatorInfo, registry_version
 
 FOLDED_ELEMENTS = 1 << 16
@@ -65,7 +65,9 @@ class Memo:
         self.version: tuple[Any, ...] | None = None
 
     def current(self) -> dict[tuple[Any, ...], Any]:
-        """The calls remembered that still hold."""
+        """The calls remembered that still hold; where sizes have names, those of this run."""
+        if (following := sizing.get()) is not None:
+            return following.memo
         libraries = (torch._C._get_mkldnn_enabled(), torch.get_num_threads())
         version = (registry_version(), torch.get_default_dtype(), *libraries)
         if version != self.version or len(self.calls) > 100_000:

@@ -59,6 +59,11 @@ def caller() -> tuple[str, str]:
     return frame.f_code.co_filename.removeprefix(_TORCH).replace(os.sep, "/"), frame.f_code.co_name
 
 
+def caller_is_ours() -> bool:
+    """Whether the function that called the caller is flopsight's."""
+    return sys._getframe(2).f_code.co_filename.startswith(_HERE)
+
+
 def user_line() -> str:
     """`file:line: code` of the innermost frame that is neither PyTorch's nor flopsight's; empty if there is none."""
     frame: Any = sys._getframe(1)

@@ -11,7 +11,7 @@ import torch
 from flopsight.errors import InputError
 from flopsight.tracing import nested, shapes, without_dynamo
 from flopsight.tracing.distributed import collective
-from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values
+from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values, sizing
 from flopsight.tracing.operators import OperatorInfo, as_meta, info_of
 from flopsight.tracing.overlap import refuse_overlap
 
@@ -22,6 +22,12 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     Raises: NeedsValuesError where a result's shape depends on values, InputError where PyTorch cannot tell it,
     and whatever the operator itself raises for arguments that do not fit.
     """
+    results = _inferred(info, args, kwargs)
+    following = sizing.get()
+    return results if following is None else following.results(info.packet, info.bound(args, kwargs), results)
+
+
+def _inferred(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     if info.packet in nested.STRIDED:
         raise nested.refused()
     if info.depends_on_values(args, kwargs):

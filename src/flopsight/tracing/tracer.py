@@ -29,6 +29,7 @@ from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
 from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
+from flopsight.tracing.naming import closed_form, names_in
 from flopsight.tracing.nested import packed
 from flopsight.tracing.others import OtherThreads
 from flopsight.tracing.scopes import Scopes
@@ -66,6 +67,19 @@ def profile(
     model, inputs, kwargs = opened(model, inputs, kwargs)
     run, module = _unwrapped(model)
     request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
+    if uses := names_in((request.args, request.kwargs)):
+        if execute:
+            raise InputError("A run on real tensors needs a number for each size; give numbers, or leave execute out.")
+        at = partial(_at_sizes, request, strict=strict)
+        return closed_form(at, request.args, request.kwargs, uses, module)
+    return _profiled(request, strict=strict)
+
+
+def _at_sizes(request: _Request, args: Any, kwargs: Any, *, strict: bool) -> Profile:
+    return _profiled(replace(request, args=args, kwargs=kwargs), strict=strict)
+
+
+def _profiled(request: _Request, *, strict: bool) -> Profile:
     before, others = leftover.alive(), OtherThreads()
     with _no_collection(), unset_fake_temporarily():
         try:

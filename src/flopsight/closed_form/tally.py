@@ -1,0 +1,50 @@
+"""Counts over parts of a closed form, as SymPy expressions."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cached_property
+from typing import Any
+
+from flopsight.conventions import Convention
+from flopsight.cost import Cost
+from flopsight.record import Tally
+from flopsight.sizes.expression import expression
+
+
+class FormulaTally(Tally):
+    """Operator calls counted by kind, and what they cost together: SymPy expressions in the names of sizes."""
+
+    @property
+    def calls(self) -> Any:
+        """Number of operator calls."""
+        return expression(super().calls)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Scalar operations of all calls whose cost is known."""
+        cost = Tally(self.counts).cost
+        return Cost(**{field.name: expression(getattr(cost, field.name)) for field in fields(Cost)})
+
+    @property
+    def macs(self) -> Any:
+        """Multiply-accumulates of contractions."""
+        return expression(super().macs)
+
+    @property
+    def flops(self) -> Any:
+        """Floating-point operations of contractions, two a multiply-accumulate."""
+        return expression(super().flops)
+
+    @property
+    def effective_macs(self) -> Any:
+        """`macs` without those that a mask given in the call makes unnecessary."""
+        cost = Tally(self.counts).cost
+        return expression(cost.macs - cost.masked_macs)
+
+    def total(self, convention: str | Convention = "flops") -> Any:
+        """The count under a convention. Raises: ConventionError."""
+        return expression(super().total(convention))
+
+    def __repr__(self) -> str:
+        return f"<{self.calls} calls: {self.macs} MACs>"

@@ -1,0 +1,74 @@
+"""A closed form as text: a formula for each module, repeated blocks as one, and what it holds under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from flopsight import units
+from flopsight.sizes.expression import expression
+from flopsight.views import summary
+from flopsight.views.drawing import lines
+from flopsight.views.tree import Branch, roots
+
+if TYPE_CHECKING:
+    from flopsight.closed_form.profile import ClosedForm
+
+_ROWS = 50
+
+
+def render(form: ClosedForm) -> str:
+    """A row for each module that computes, as deep as fits; totals; assumptions."""
+    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    for name in ("module", "class", "parameters", "MACs"):
+        table.add_column(name, justify="right" if name == "parameters" else "left", no_wrap=True)
+    for row in _rows(roots(form)):
+        table.add_row(*(Text(units.printable(cell)) for cell in row))
+    return "\n".join([*lines(Text(summary.title(form), style="bold"), table), "", *_below(form)]) + "\n"
+
+
+def _rows(top: list[Branch]) -> Iterator[list[str]]:
+    levels: list[list[tuple[int, Branch]]] = [[(0, branch) for branch in top]]
+    depth, shown = 0, len(top)
+    while level := [(depth + 1, child) for _, branch in levels[-1] for child in branch.children]:
+        if depth and shown + len(level) > _ROWS:
+            break
+        levels.append(level)
+        depth, shown = depth + 1, shown + len(level)
+    for branch in top:
+        yield from _row(branch, 0, depth)
+
+
+def _row(branch: Branch, depth: int, deepest: int) -> Iterator[list[str]]:
+    bound = ">= " if branch.tally.unknown else ""
+    macs = str(expression(branch.tally.macs))
+    yield ["  " * depth + branch.label, branch.node.kind, units.exact(int(branch.params)), bound + macs]
+    if depth < deepest:
+        for child in branch.children:
+            yield from _row(child, depth + 1, deepest)
+
+
+def _below(form: ClosedForm) -> Iterator[str]:
+    low = ">= " if form.unknown else ""
+    yield f"MACs        {low}{form.macs}"
+    yield f"FLOPs       {low}{form.flops}"
+    yield f"exact       {low}{expression(form.numbers().cost.exact)}"
+    yield f"parameters  {units.exact(int(form.params))}"
+    if form.unknown:
+        yield f"Unknown is not zero: without the cost of {', '.join(map(units.printable, form.unknown))}."
+    yield ""
+    tried = ["(" + ", ".join(f"{name}={size}" for name, size in sizes.items()) + ")" for sizes in form.tried]
+    yield f"Runs that counted the same as the formulas, in every module and operator: {', '.join(tried)}."
+    held = [each for each in form.assumptions if each.matters is not False]
+    if held:
+        yield "Assumed:"
+        yield from (f"  {units.printable(str(each))}" for each in held)
+    idle = len(form.assumptions) - len(held)
+    if idle:
+        questions = "1 question" if idle == 1 else f"{idle} questions"
+        yield f"{questions} that the code asks of sizes made no difference to the count."
+    yield from summary.notes(form)

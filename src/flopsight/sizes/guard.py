@@ -1,0 +1,39 @@
+"""What code asked of a size while it ran, and the answer that it went on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
+
+from flopsight.sizes.poly import Poly
+
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A comparison that held in a run: `left sign right`, asked at `place` (file, line and code)."""
+
+    left: Poly
+    sign: str
+    right: Poly
+    place: str
+
+    @classmethod
+    def of(cls, left: Poly, sign: str, right: Poly, *, held: bool, place: str) -> Guard:
+        """The comparison, or its opposite where it did not hold."""
+        return cls(left, sign if held else _OPPOSITE[sign], right, place)
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether it does at other sizes."""
+        return bool(_COMPARE[self.sign](self.left.at(sizes), self.right.at(sizes)))
+
+    def names(self) -> set[str]:
+        """The sizes it is about."""
+        return self.left.names() | self.right.names()
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.sign} {self.right}"

@@ -1,0 +1,127 @@
+"""A run at sizes that have names: each is a number there, and what is made of it is followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from flopsight.sizes import Guard, Poly, Size, poly_of
+from flopsight.tracing import sized
+from flopsight.tracing.deferred import Deferred
+from flopsight.tracing.fake import Fake, Metadata, metadata_of, sizing
+from flopsight.tracing.place import caller_is_ours, user_line
+from flopsight.tracing.replacement import Replacement
+
+
+class Following:
+    """Follows sizes through one run.
+
+    memo: the calls remembered in it. guards: what the model's code asked of sizes.
+    """
+
+    def __init__(self) -> None:
+        self.memo: dict[tuple[Any, ...], Any] = {}
+        self.guards: dict[Guard, None] = {}
+        self._known: dict[int, Size] = {}
+
+    def note(self, size: Any) -> Any:
+        """Remember a size by its number, under which it comes back from PyTorch."""
+        if isinstance(size, Size) and int(size) >= sized.LEAST:
+            self._known.setdefault(int(size), size)
+        return size
+
+    def known(self, size: int) -> int:
+        """The size of that number; one that the number is, if there is none."""
+        return self._known.get(size, size) if type(size) is int else size
+
+    def shape(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The same sizes, those known by name as such."""
+        return tuple(self.note(_inner(size)) if isinstance(size, Size) else self.known(size) for size in sizes)
+
+    def results(self, packet: str, given: Mapping[str, Any], results: Any) -> Any:
+        """The results of an operator, with names for their sizes where the arguments' have some."""
+        if isinstance(results, Metadata):
+            shape = sized.dims(packet, given, results.shape, known=self.known)
+            return results if shape is results.shape else results.like(shape, results.stride)
+        if isinstance(results, (list, tuple)):
+            return type(results)(self.results(packet, given, item) for item in results)
+        return results
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Follow what runs inside."""
+        token = sizing.set(self)
+        with ExitStack() as stack:
+            for replacement in _ASKED:
+                stack.enter_context(replacement.active())
+            try:
+                yield
+            finally:
+                sizing.reset(token)
+
+
+class Asked(Size):
+    """A size in the hands of the model's code: what is made of it is remembered, and what is asked of it noted."""
+
+    def __new__(cls, value: int, poly: Poly) -> Asked:
+        """The size."""
+        made = super().__new__(cls, value, poly)
+        if isinstance(following := sizing.get(), Following):
+            following.note(_inner(made))
+        return made
+
+    def __hash__(self) -> int:
+        return int.__hash__(self)
+
+    def __bool__(self) -> bool:
+        return int(self) != 0
+
+
+def _inner(size: Size) -> Size:
+    return size if type(size) is Size else Size(int(size), size.poly)
+
+
+def _comparison(name: str, sign: str) -> Any:
+    plain = getattr(int, name)
+
+    def method(self: Asked, other: Any) -> Any:
+        answer = plain(self, other)
+        if answer is NotImplemented or not isinstance(following := sizing.get(), Following):
+            return answer
+        left, right = self.poly, poly_of(other)
+        if left != right and not caller_is_ours():
+            following.guards[Guard.of(left, sign, right, held=answer, place=user_line())] = None
+        return answer
+
+    method.__name__ = name
+    return method
+
+
+for _name, _sign in {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
+    setattr(Asked, f"__{_name}__", _comparison(f"__{_name}__", _sign))
+
+
+def _asked(size: int) -> int:
+    return Asked(int(size), size.poly) if isinstance(size, Size) else size
+
+
+def _shape(self: torch.Tensor) -> torch.Size:
+    return torch.Size(map(_asked, metadata_of(self).shape))
+
+
+def _size(self: torch.Tensor, dim: int | None = None) -> Any:
+    return _shape(self) if dim is None else _shape(self)[dim]
+
+
+def _numel(self: torch.Tensor) -> int:
+    return _asked(metadata_of(self).numel)
+
+
+_ASKED = [
+    Replacement(kind, name, value)
+    for kind in (Fake, Deferred)
+    for name, value in {"shape": property(_shape), "size": _size, "numel": _numel, "nelement": _numel}.items()
+]

@@ -1,0 +1,262 @@
+"""Closed forms: one run at sizes that have names, held to further runs at numbers."""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from torch import nn
+
+from flopsight.closed_form import Assumption, ClosedForm
+from flopsight.cost import ZERO, Cost
+from flopsight.errors import FlopsightError, InputError
+from flopsight.profiles import Profile
+from flopsight.sizes import Guard, Poly, Size
+from flopsight.tracing.following import Following
+from flopsight.tracing.inputs import Spec, fill
+
+Run = Callable[[Any, Any], Profile]
+"""Makes a profile of positional and keyword arguments."""
+
+
+_BATCH = (211, 199, 157, 149)
+_TOKENS = ((353, 419, 467, 491), (53, 59, 61, 67))
+_SPACE = ((5003, 5501, 6007, 6521), (5024, 5536, 6112, 6496), (419, 467, 491, 353))
+"""The numbers that names stand for in the run that is followed, where possible primes: they are to be told from the
+numbers of the model. What fails at the first is tried at the next: tables end, and windows have to fit.
+"""
+
+_BATCHES = (3, 1, 8, 2)
+_FEW_TOKENS = (29, 128, 7, 1, 50)
+_LITTLE_SPACE = (97, 224, 256, 131, 320, 64)
+"""The numbers of the runs that a closed form is held to."""
+
+_TRIED = 3
+_FLIPPED = 8
+"""How many runs are to agree, and how many may be made to see what depends on the questions that the code asks."""
+
+
+def names_in(args: Any) -> dict[str, str]:
+    """The names of sizes in specs, each with its use: `batch`, `tokens` or `space`."""
+    uses: dict[str, str] = {}
+
+    def look(given: Any) -> Any:
+        if isinstance(given, Spec):
+            integer = given.dtype is not None and not given.dtype.is_floating_point and not given.dtype.is_complex
+            for at, size in enumerate(given.shape):
+                if isinstance(size, str):
+                    uses.setdefault(size, "batch" if at == 0 else "tokens" if integer else "space")
+        return given
+
+    fill(args, look)
+    return uses
+
+
+def put(given: Any, sizes: Mapping[str, int]) -> Any:
+    """Arguments with those numbers, or sizes, for the names."""
+
+    def number(value: Any) -> Any:
+        if not isinstance(value, Spec):
+            return value
+        return Spec(tuple(sizes[size] if isinstance(size, str) else size for size in value.shape), value.dtype)
+
+    return fill(given, number)
+
+
+def closed_form(run: Run, args: Any, kwargs: Any, uses: Mapping[str, str], module: nn.Module | None) -> ClosedForm:
+    """The closed form of a run. Raises: InputError where its cost is none in these sizes, and what the run raises."""
+    form = _followed(run, args, kwargs, uses)
+    form.retrace = _again(run, args, kwargs, module)
+    _held(form, lambda sizes: run(put(args, sizes), put(kwargs, sizes)), uses)
+    return form
+
+
+def _again(run: Run, args: Any, kwargs: Any, module: nn.Module | None) -> Callable[[Mapping[str, int]], Profile]:
+    held = weakref.ref(module) if module is not None else None
+
+    def retrace(sizes: Mapping[str, int]) -> Profile:
+        if held is not None and held() is None:
+            raise InputError("The model that this profile was made of is no longer there to be run again.")
+        return run(put(args, sizes), put(kwargs, sizes))
+
+    return retrace
+
+
+def _followed(run: Run, args: Any, kwargs: Any, uses: Mapping[str, str]) -> ClosedForm:
+    """The run at sizes with names, at the first numbers at which the model runs."""
+    first: FlopsightError | None = None
+    for numbers in _numbers(uses):
+        following = Following()
+        sizes = {name: Size(number, Poly.named(name)) for name, number in numbers.items()}
+        try:
+            with following.active():
+                record = run(put(args, sizes), put(kwargs, sizes))
+                return _form(record, following, numbers)
+        except FlopsightError as error:
+            first = first or error
+    assert first is not None
+    raise _forced(first, uses) from first
+
+
+def _forced(error: FlopsightError, uses: Mapping[str, str]) -> FlopsightError:
+    names = " or ".join(uses)
+    return type(error)(f"{str(error).rstrip('.')}. It seems to need a number for {names}: give one in its place.")
+
+
+def _numbers(uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
+    for tokens, space in ((0, 0), (0, 1), (1, 0), (1, 2), (0, 2)):
+        source = {"batch": iter(_BATCH), "tokens": iter(_TOKENS[tokens]), "space": iter(_SPACE[space])}
+        if ("tokens" in uses.values() or not tokens) and ("space" in uses.values() or not space):
+            yield {name: next(source[use]) for name, use in uses.items()}
+
+
+def _form(record: Profile, following: Following, numbers: dict[str, int]) -> ClosedForm:
+    counts = _counts(record, following)
+    operations = [
+        replace(op, arguments={name: _known(value, following) for name, value in op.arguments.items()})
+        for op in record.operations
+    ]
+    if any(isinstance(n, Size) for n in counts.values()):
+        for node in record.modules.values():
+            node.calls = following.known(node.calls)
+    return ClosedForm(
+        record.model,
+        operations,
+        record.scopes,
+        record.calls,
+        record.modules,
+        notes=record.notes,
+        about=record.about,
+        sizes=numbers,
+        counts=counts,
+        assumptions=[Assumption(guard, None) for guard in following.guards],
+    )
+
+
+def _known(value: Any, following: Following) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_known(item, following) for item in value]
+    return following.known(value)
+
+
+def _counts(record: Profile, following: Following) -> dict[tuple[int, int, int], int]:
+    """How often each operation ran in each scope; in all calls of a module together, if that is as often as a size."""
+    first: dict[str, int] = {}
+    for index, scope in enumerate(record.scopes):
+        first.setdefault(scope.path, index)
+    together = Counter((op, first[record.scopes[scope].path], phase) for op, scope, phase in record.calls)
+    looped = {key: times for key, n in together.items() if isinstance(times := following.known(n), Size)}
+    counts: dict[tuple[int, int, int], int] = Counter()
+    for op, scope, phase in record.calls:
+        if (op, first[record.scopes[scope].path], phase) not in looped:
+            counts[op, scope, phase] += 1
+    return {**counts, **looped}
+
+
+def _held(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: Mapping[str, str]) -> None:
+    """Hold a closed form to runs at other sizes, and tell what matters of what the code asked.
+
+    Raises: InputError where it counts otherwise and nothing that the code asked explains it.
+    """
+    differing: list[tuple[Mapping[str, int], str]] = []
+    for sizes in _samples(form, uses):
+        try:
+            record = run(sizes)
+        except FlopsightError:
+            continue  # sizes that the model does not take
+        difference = _difference(form._at(sizes), record)
+        if difference is None:
+            form.tried.append(dict(sizes))
+        else:
+            differing.append((sizes, difference))
+    excused: set[Guard] = set()
+    for sizes, difference in differing:
+        broken = {each.guard for each in form.assumptions if not each.guard.holds(sizes)}
+        ones = [name for name, size in sizes.items() if size == 1]
+        if not broken and ones:
+            broken = {Guard(Poly.named(name), ">", Poly.number(1), "") for name in ones}
+        if not broken:
+            raise InputError(_no_form(form, sizes, difference))
+        excused |= broken
+    if len(form.tried) < min(2, _TRIED):
+        raise InputError(
+            f"The formulas for {form.model} could not be held to runs at other sizes, at which it does not run. Give "
+            "numbers for the sizes."
+        )
+    form.assumptions = _weighed(form, excused)
+
+
+def _no_form(form: ClosedForm, sizes: Mapping[str, int], difference: str) -> str:
+    at = ", ".join(f"{name}={size}" for name, size in sizes.items())
+    return (
+        f"The cost of {form.model} is no closed form in {' and '.join(form.sizes)} that flopsight finds: at {at}, "
+        f"{difference}. Give numbers for the sizes."
+    )
+
+
+def _weighed(form: ClosedForm, matter: set[Guard]) -> list[Assumption]:
+    idle = {g.guard for g in form.assumptions if any(not g.guard.holds(sizes) for sizes in form.tried)}
+    known = {each.guard: None for each in form.assumptions} | dict.fromkeys(matter - {a.guard for a in form.assumptions})
+    return [Assumption(guard, True if guard in matter else False if guard in idle else None) for guard in known]
+
+
+def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
+    """Sizes for further runs: usual ones, and for each question that the code asked some that are answered otherwise."""
+    pools = {"batch": _BATCHES, "tokens": _FEW_TOKENS, "space": _LITTLE_SPACE}
+    turn: Counter[str] = Counter()
+    start = {}
+    for name, use in uses.items():
+        start[name] = turn[use]
+        turn[use] += 1
+    made = [
+        {name: pools[use][(start[name] + round_) % len(pools[use])] for name, use in uses.items()}
+        for round_ in range(_TRIED + 1)
+    ]
+    yield from made
+    yield from islice(_flipping(form, made), _FLIPPED)
+
+
+def _flipping(form: ClosedForm, made: list[dict[str, int]]) -> Iterator[dict[str, int]]:
+    for assumption in form.assumptions:
+        guard = assumption.guard
+        if any(not guard.holds(sizes) for sizes in made):
+            continue
+        near = {1, 2, 3, 4, 8, 16, 32, 49, 64, 196, 224, 256, 384, 512, 1024}
+        for poly in (guard.left, guard.right):
+            if (n := poly.constant) is not None:
+                near |= {n - 1, n, n + 1}
+        flipped = (
+            {**base, name: size}
+            for base in made[:2]
+            for name in guard.names()
+            for size in sorted(near)
+            if size > 0 and not guard.holds({**base, name: size})
+        )
+        if (sizes := next(flipped, None)) is not None:
+            made.append(sizes)
+            yield sizes
+
+
+def _difference(form: Profile, run: Profile) -> str | None:
+    """What two profiles do not count alike, in words; None if every module and operator is counted alike."""
+    a, b = _table(form), _table(run)
+    for path, operator in {**a, **b}:
+        mine, others = a.get((path, operator), ZERO), b.get((path, operator), ZERO)
+        if mine != others:
+            where = f"in module {path!r} " if path else ""
+            return f"{operator} {where}does {mine.exact:,} operations by the formulas, and {others.exact:,} when run"
+    return None
+
+
+def _table(record: Profile) -> dict[tuple[str, str], Cost]:
+    table: dict[tuple[str, str], Cost] = {}
+    for (index, scope, _), times in record._counts.items():
+        operation = record.operations[index]
+        if operation.cost is not None:
+            key = record.scopes[scope].path, operation.name
+            table[key] = table.get(key, ZERO) + times * operation.cost
+    return table

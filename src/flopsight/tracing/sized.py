@@ -1,0 +1,179 @@
+"""Which sizes of an operator's results are which, where those of its arguments have names.
+
+Operators tell sizes as numbers. A result's size that no shape rule of ours worked out is found among what an operator
+of its kind makes of the sizes of its arguments; the number has to be the same. What was found wrongly is found out: a
+formula is held to runs at other sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product as pairs
+from typing import Any
+
+from flopsight.cost import product
+from flopsight.sizes import Size
+from flopsight.tracing.fake import Metadata
+
+Shape = tuple[int, ...]
+
+
+def is_named(shape: Shape) -> bool:
+    """Whether a size among them has a name in it."""
+    return any(isinstance(size, Size) for size in shape)
+
+
+def metas_in(value: Any) -> Iterator[Metadata]:
+    """The metadata in arguments, lists opened."""
+    if isinstance(value, Metadata):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from metas_in(item)
+
+
+def dims(packet: str, given: Mapping[str, Any], shape: Shape, *, known: Callable[[int], int]) -> Shape:
+    """The shape of a result, with names where they are found. known: the named size of that number, or the number."""
+    inputs = [meta.shape for value in given.values() for meta in metas_in(value)]
+    if not any(map(is_named, inputs)) or all(isinstance(size, Size) for size in shape):
+        return shape
+    rule = _RULES.get(packet)
+    if rule is not None and (told := _told(rule(given, shape), shape)) is not shape:
+        return told
+    return tuple(
+        size if isinstance(size, Size) else _found(size, at, len(shape), inputs, known) for at, size in enumerate(shape)
+    )
+
+
+def _told(told: Any, shape: Shape) -> Shape:
+    """What a rule tells, as far as the numbers are right."""
+    if told is None or len(told) != len(shape):
+        return shape
+    return tuple(new if int(new) == int(old) else old for new, old in zip(told, shape, strict=True))
+
+
+def _found(size: int, at: int, ndim: int, inputs: list[Shape], known: Callable[[int], int]) -> int:
+    """A size of the same number: in the same place, in any; else one known, or a multiple or a neighbour of one.
+
+    A number that an argument has for a size, and that is no named one's, stays a number.
+    """
+    for shape in inputs:
+        for place in (at, at - ndim):
+            if -len(shape) <= place < len(shape) and isinstance(shape[place], Size) and int(shape[place]) == size:
+                return shape[place]
+    candidates = [each for shape in inputs for each in shape if isinstance(each, Size)]
+    for each in candidates:
+        if int(each) == size:
+            return each
+    if isinstance(found := known(size), Size) or size < LEAST:
+        return found
+    if any(each == size for shape in inputs for each in shape):
+        return size
+    for each in candidates:
+        if int(each) > 1 and size % int(each) == 0:
+            return each * (size // int(each))
+    for a, b in pairs(candidates, candidates):
+        if int(a) * int(b) > 1 and size % (int(a) * int(b)) == 0:
+            return a * b * (size // (int(a) * int(b)))
+    for each in candidates:
+        if abs(size - int(each)) <= _NEAR:
+            return each + (size - int(each))
+    return size
+
+
+LEAST = 50
+"""Numbers below are not taken for a size by themselves: too many of them are around."""
+_NEAR = 8
+
+
+def _each(value: Any, ndim: int) -> list[int]:
+    """A setting of a window, for each of its dimensions."""
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return values * ndim if len(values) == 1 else values
+
+
+def _slid(size: int, kernel: int, stride: int, padding: int, dilation: int, *, ceil: bool = False) -> int:
+    """How often a window fits."""
+    reach = size + 2 * padding - dilation * (kernel - 1) - 1
+    if not ceil:
+        return reach // stride + 1
+    fits = (reach + stride - 1) // stride + 1
+    return fits - ((int(fits) - 1) * stride >= int(size) + padding)
+
+
+def _convolution(given: Mapping[str, Any], shape: Shape) -> Shape:
+    of, weight = given["input"].shape, given["weight"].shape
+    ndim = len(weight) - 2
+    settings = [_each(given[name], ndim) for name in ("stride", "padding", "dilation", "output_padding")]
+    spatial = []
+    for size, kernel, stride, padding, dilation, extra in zip(of[-ndim:], weight[2:], *settings, strict=True):
+        if given["transposed"]:
+            spatial.append((size - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1)
+        else:
+            spatial.append(_slid(size, kernel, stride, padding, dilation))
+    return (*of[:-ndim][:1], shape[1], *spatial)
+
+
+def _pool(given: Mapping[str, Any], shape: Shape) -> Shape:
+    of = given["self"].shape
+    ndim = len(_spatial_of[len(shape)])
+    kernel = _each(given["kernel_size"], ndim)
+    stride = _each(given.get("stride") or kernel, ndim)
+    padding, dilation = _each(given.get("padding", 0), ndim), _each(given.get("dilation", 1), ndim)
+    windows = zip(of[-ndim:], kernel, stride, padding, dilation, strict=True)
+    return (*of[:-ndim], *(_slid(*window, ceil=bool(given.get("ceil_mode"))) for window in windows))
+
+
+_spatial_of = {2: (1,), 3: (1,), 4: (2, 3), 5: (2, 3, 4)}
+
+
+def _viewed(given: Mapping[str, Any], shape: Shape) -> Shape:
+    """Runs of dimensions whose elements are as many as before: one dimension of a run is what the others leave."""
+    old, new = list(given["self"].shape), list(shape)
+    out: list[int] = []
+    while old and new:
+        before, after = [old.pop(0)], [new.pop(0)]
+        while (a := product(map(int, before))) != (b := product(map(int, after))):
+            if a < b and old:
+                before.append(old.pop(0))
+            elif b < a and new:
+                after.append(new.pop(0))
+            else:
+                return shape
+        out += _split(before, after)
+    return tuple(out + new + [1] * 0)
+
+
+def _split(before: list[int], after: list[int]) -> list[int]:
+    whole = product(before)
+    if not isinstance(whole, Size):
+        return after
+    left = list(before)
+    named: list[int] = []
+    for size in after:
+        same = next((each for each in left if isinstance(each, Size) and int(each) == int(size)), None)
+        if same is not None:
+            left.remove(same)
+        named.append(size if same is None else same)
+    for at in [at for at, size in enumerate(named) if not isinstance(size, Size)] or [len(named) - 1]:
+        rest = product(size for place, size in enumerate(named) if place != at)
+        lone = whole // rest
+        if int(lone) == int(named[at]) and product((rest, lone)) == whole and _same(rest * lone, whole):
+            return [*named[:at], lone, *named[at + 1 :]]
+    return named
+
+
+def _same(a: int, b: int) -> bool:
+    return isinstance(a, Size) and isinstance(b, Size) and a.poly == b.poly
+
+
+_RULES: dict[str, Callable[[Mapping[str, Any], Shape], Any]] = {
+    "aten::convolution": _convolution,
+    "aten::_convolution": _convolution,
+    **{f"aten::{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
+    **{f"aten::max_pool{n}d_with_indices": _pool for n in (2, 3)},
+    **{
+        f"aten::{name}": _viewed
+        for name in ("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_copy", "_reshape_alias")
+    },
+}
