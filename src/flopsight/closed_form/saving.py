@@ -3,7 +3,7 @@
     closed form   1                                   sizes   {name: its number in the run that was followed}
     profile       as in `flopsight.saving`, where `{"=": "seq*(seq + 1)//2"}` stands for an integer
     counts        [[operation, scope, phase, times]]  tried   [{name: number}]
-    assumptions   [[left, sign, right, place, matters]]
+    assumptions   [[left, sign, right, place, effect]]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flopsight import saving
-from flopsight.closed_form.assumption import Assumption
+from flopsight.closed_form.assumption import EFFECTS, Assumption
 from flopsight.errors import ProfileFormatError
 from flopsight.sizes import Guard, Poly, Size
 
@@ -34,7 +34,7 @@ def dump(form: ClosedForm, path: Path) -> None:
         "counts": [[*key, _written(n)] for key, n in form.counts.items()],
         "tried": form.tried,
         "assumptions": [
-            [str(a.guard.left), a.guard.sign, str(a.guard.right), a.guard.place, a.matters] for a in form.assumptions
+            [str(a.guard.left), a.guard.sign, str(a.guard.right), a.guard.place, a.effect] for a in form.assumptions
         ],
     }
     saving.dump(data, path)
@@ -64,12 +64,18 @@ def fields(data: dict[str, Any]) -> dict[str, Any]:
             "counts": {(int(a), int(b), int(c)): reader.read(n) for a, b, c, n in data["counts"]},
             "tried": [{str(name): int(size) for name, size in each.items()} for each in data["tried"]],
             "assumptions": [
-                Assumption(Guard(reader.poly(left), sign, reader.poly(right), str(place)), matters)
-                for left, sign, right, place, matters in data["assumptions"]
+                Assumption(Guard(reader.poly(left), sign, reader.poly(right), str(place)), _effect(effect))
+                for left, sign, right, place, effect in data["assumptions"]
             ],
         }
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, SyntaxError) as error:
         raise ProfileFormatError(f"This saved closed form is damaged: {error}.") from error
+
+
+def _effect(name: Any) -> str:
+    if name not in EFFECTS:
+        raise ValueError(f"{name!r:.20} is no effect of an assumption")
+    return str(name)
 
 
 class _Reader:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flopsight import units
+from flopsight.sizes import poly_of
 from flopsight.sizes.expression import expression
 from flopsight.views import summary
 from flopsight.views.drawing import lines
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from flopsight.closed_form.profile import ClosedForm
 
 _ROWS = 50
+_TERMS, _CHARACTERS = 12, 200
+"""Longer formulas are for programs to read."""
 
 
 def render(form: ClosedForm) -> str:
@@ -45,30 +48,37 @@ def _rows(top: list[Branch]) -> Iterator[list[str]]:
 
 def _row(branch: Branch, depth: int, deepest: int) -> Iterator[list[str]]:
     bound = ">= " if branch.tally.unknown else ""
-    macs = str(expression(branch.tally.macs))
+    macs = _short(branch.tally.macs)
     yield ["  " * depth + branch.label, branch.node.kind, units.exact(int(branch.params)), bound + macs]
     if depth < deepest:
         for child in branch.children:
             yield from _row(child, depth + 1, deepest)
 
 
+def _short(value: int) -> str:
+    """A formula, or how long it is."""
+    poly = poly_of(value)
+    text = str(expression(value)) if len(poly.terms) <= _TERMS else ""
+    if text and len(text) <= _CHARACTERS:
+        return text
+    return f"a sum of {len(poly.terms)} terms in {', '.join(sorted(poly.names()))}"
+
+
 def _below(form: ClosedForm) -> Iterator[str]:
     low = ">= " if form.unknown else ""
-    yield f"MACs        {low}{form.macs}"
-    yield f"FLOPs       {low}{form.flops}"
-    yield f"exact       {low}{expression(form.numbers().cost.exact)}"
+    numbers = form.numbers()
+    for name, value in (("MACs", numbers.macs), ("FLOPs", numbers.flops), ("exact", numbers.cost.exact)):
+        yield f"{name:12}{low}{_short(value)}"
     yield f"parameters  {units.exact(int(form.params))}"
     if form.unknown:
         yield f"Unknown is not zero: without the cost of {', '.join(map(units.printable, form.unknown))}."
     yield ""
     tried = ["(" + ", ".join(f"{name}={size}" for name, size in sizes.items()) + ")" for sizes in form.tried]
-    yield f"Runs that counted the same as the formulas, in every module and operator: {', '.join(tried)}."
-    held = [each for each in form.assumptions if each.matters is not False]
-    if held:
+    yield f"Runs that counted the same as the formulas, in every module: {', '.join(tried)}."
+    binding = [each for each in form.assumptions if each.effect in ("count", "unknown")]
+    if binding:
         yield "Assumed:"
-        yield from (f"  {units.printable(str(each))}" for each in held)
-    idle = len(form.assumptions) - len(held)
-    if idle:
-        questions = "1 question" if idle == 1 else f"{idle} questions"
-        yield f"{questions} that the code asks of sizes made no difference to the count."
+        yield from (f"  {units.printable(str(each))}" for each in binding)
+    if idle := len(form.assumptions) - len(binding):
+        yield f"{'1 question' if idle == 1 else f'{idle} questions'} asked of sizes made no difference to the count."
     yield from summary.notes(form)

@@ -26,16 +26,15 @@ def adaptive(inputs: Sizes, outputs: Sizes) -> int:
     """Positions in all windows of an adaptive pooling: prod(I + O - gcd(I, O)).
 
     Window i of a dimension runs from floor(i * I / O) to ceil((i + 1) * I / O). Neighbours share a position unless
-    their border is a whole number, as gcd(I, O) - 1 of the O - 1 borders are. A symbolic I is taken to be a
-    multiple of O.
+    their border is a whole number, as gcd(I, O) - 1 of the O - 1 borders are.
     """
     return product(_adaptive(size, bins) for size, bins in zip(inputs, outputs, strict=True))
 
 
 def _adaptive(size: int, bins: int) -> int:
-    if isinstance(size, int) and isinstance(bins, int):
+    if type(size) is int:
         return size + bins - gcd(size, bins) if size and bins else 0
-    return size
+    return sum(-(-(i + 1) * size // bins) - i * size // bins for i in range(bins))  # of a size with a name
 
 
 def _windows(full: TensorSpec, pooled: TensorSpec, dimensions: int) -> int:

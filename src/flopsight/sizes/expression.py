@@ -20,6 +20,14 @@ def expression(value: int) -> Any:
     return _expression(value.poly) if isinstance(value, Size) else value
 
 
+def written(poly: Poly) -> str:
+    """A polynomial as SymPy writes it; without SymPy, as Python does."""
+    try:
+        return str(_expression(poly))
+    except ImportError:
+        return str(poly)
+
+
 @cache
 def _expression(poly: Poly) -> sympy.Expr:
     import sympy

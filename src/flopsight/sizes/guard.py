@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
+from flopsight.sizes.expression import written
 from flopsight.sizes.poly import Poly
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
@@ -36,4 +37,4 @@ class Guard:
         return self.left.names() | self.right.names()
 
     def __str__(self) -> str:
-        return f"{self.left} {self.sign} {self.right}"
+        return f"{written(self.left)} {self.sign} {written(self.right)}"

@@ -203,14 +203,14 @@ def _floor(of: Poly, by: int) -> Poly:
     """The floor of a polynomial over a number, in one form for all that are equal for easily seen reasons."""
     if by < 0:
         return _floor(-of, -by)
+    if next((n for monomial, n in of.terms.items() if monomial), 0) < 0:  # floor(-x / by) is -floor((x + by - 1) / by)
+        return -_floor(Poly.number(by - 1) - of, by)
     whole = Poly({monomial: n // by for monomial, n in of.terms.items() if n // by})
     rest = Poly({monomial: n % by for monomial, n in of.terms.items() if n % by})
     if rest.constant is not None:
         return whole
     constant = rest.terms.get((), 0)
     moving = {monomial: n for monomial, n in rest.terms.items() if monomial}
-    if 2 * next(iter(moving.values())) > by:  # floor(-x / by) is -floor((x + by - 1) / by)
-        return whole - _floor(Poly({(): by - 1}) - rest, by)
     common = gcd(by, *moving.values())
     if common > 1:
         reduced = {monomial: n // common for monomial, n in moving.items()}

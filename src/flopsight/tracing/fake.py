@@ -65,9 +65,12 @@ class Sizing(Protocol):
     memo: dict[tuple[Any, ...], Any]
 
     def shape(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """The same sizes, those known by name as such."""
+        """The same sizes, each remembered."""
 
-    def results(self, packet: str, given: Mapping[str, Any], results: Any) -> Any:
+    def real(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The sizes of a tensor that was computed, which has numbers: the sizes known by these numbers."""
+
+    def results(self, packet: str, given: Mapping[str, Any], results: Any, *, ruled: bool) -> Any:
         """The results of an operator, with names for their sizes where the arguments' have some."""
 
 
@@ -122,19 +125,25 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
     if type(tensor) is Fake:
         found = tensor.metadata
         if found is None:
-            shape = _SHAPE.__get__(tensor)
-            found = tensor.metadata = metadata(tuple(shape), tensor.stride(), tensor.dtype, tensor.device)
+            shape = _told_by_number(tensor)
+            found = tensor.metadata = metadata(shape, tensor.stride(), tensor.dtype, tensor.device)
         return found
     if tensor.is_nested:
         return metadata_of(nested.packed(tensor))
     if tensor.layout is torch.strided:
         key = (_SHAPE.__get__(tensor), tensor.stride(), tensor.dtype, tensor.device)
         found = _interned.get(key) if sizing.get() is None else None
-        return found or metadata(tuple(key[0]), *key[1:])
+        return found or metadata(_told_by_number(tensor), *key[1:])
     shape = tuple(tensor.shape)
     sparse = Metadata(shape, contiguous(shape), tensor.dtype, CPU if tensor.is_meta else tensor.device)
     sparse.spec = TensorSpec(shape, dtype_name(tensor.dtype), _stored(tensor))
     return sparse
+
+
+def _told_by_number(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The sizes that PyTorch tells of a tensor; of one that is no parameter, by name where that is known."""
+    following, shape = sizing.get(), tuple(_SHAPE.__get__(tensor))
+    return shape if following is None or isinstance(tensor, torch.nn.Parameter) else following.real(shape)
 
 
 def has_values(tensor: torch.Tensor) -> bool:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from flopsight.sizes import Guard, Poly, Size, poly_of
 from flopsight.tracing import sized
@@ -19,12 +20,14 @@ from flopsight.tracing.replacement import Replacement
 class Following:
     """Follows sizes through one run.
 
-    memo: the calls remembered in it. guards: what the model's code asked of sizes.
+    memo: the calls remembered in it. guards: what the model's code asked of sizes. asked: the sizes that it handed to
+    the function of PyTorch that is running, by their numbers, which is all that operators see.
     """
 
     def __init__(self) -> None:
         self.memo: dict[tuple[Any, ...], Any] = {}
         self.guards: dict[Guard, None] = {}
+        self.asked: dict[int, Size] = {}
         self._known: dict[int, Size] = {}
 
     def note(self, size: Any) -> Any:
@@ -38,16 +41,23 @@ class Following:
         return self._known.get(size, size) if type(size) is int else size
 
     def shape(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """The same sizes, those known by name as such."""
-        return tuple(self.note(_inner(size)) if isinstance(size, Size) else self.known(size) for size in sizes)
+        """The same sizes, each remembered."""
+        return tuple(self.note(_inner(size)) if isinstance(size, Size) else size for size in sizes)
 
-    def results(self, packet: str, given: Mapping[str, Any], results: Any) -> Any:
-        """The results of an operator, with names for their sizes where the arguments' have some."""
+    def real(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The sizes of a tensor that was computed, which has numbers: the sizes known by these numbers."""
+        return tuple(map(self.known, sizes))
+
+    def results(self, packet: str, given: Mapping[str, Any], results: Any, *, ruled: bool) -> Any:
+        """The results of an operator, with names for their sizes where the arguments' have some.
+
+        ruled: a shape rule of ours told them.
+        """
         if isinstance(results, Metadata):
-            shape = sized.dims(packet, given, results.shape, known=self.known)
+            shape = sized.dims(packet, given, results.shape, known=self.known, asked=self.asked, ruled=ruled)
             return results if shape is results.shape else results.like(shape, results.stride)
         if isinstance(results, (list, tuple)):
-            return type(results)(self.results(packet, given, item) for item in results)
+            return type(results)(self.results(packet, given, item, ruled=ruled) for item in results)
         return results
 
     @contextmanager
@@ -57,10 +67,37 @@ class Following:
         with ExitStack() as stack:
             for replacement in _ASKED:
                 stack.enter_context(replacement.active())
+            stack.enter_context(_Handed(self))
             try:
                 yield
             finally:
                 sizing.reset(token)
+
+
+class _Handed(TorchFunctionMode):
+    """Notes the sizes that each function of PyTorch is called with, before they become numbers."""
+
+    def __init__(self, following: Following) -> None:
+        super().__init__()
+        self._following = following
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        outer = self._following.asked
+        self._following.asked = {int(size): _inner(size) for size in _sizes_in((args, kwargs or {}))}
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            self._following.asked = outer
+
+
+def _sizes_in(value: Any) -> Iterator[Size]:
+    if isinstance(value, Size):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _sizes_in(item)
+    elif type(value) is dict:
+        yield from _sizes_in(tuple(value.values()))
 
 
 class Asked(Size):

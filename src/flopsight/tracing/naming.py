@@ -35,9 +35,11 @@ _FEW_TOKENS = (29, 128, 7, 1, 50)
 _LITTLE_SPACE = (97, 224, 256, 131, 320, 64)
 """The numbers of the runs that a closed form is held to."""
 
-_TRIED = 3
+_TRIED, _NEEDED = 4, 2
 _FLIPPED = 8
-"""How many runs are to agree, and how many may be made to see what depends on the questions that the code asks."""
+"""How many runs are made, how many have to agree, and how many more may be made to see what depends on the questions
+that the code asks.
+"""
 
 
 def names_in(args: Any) -> dict[str, str]:
@@ -68,11 +70,23 @@ def put(given: Any, sizes: Mapping[str, int]) -> Any:
 
 
 def closed_form(run: Run, args: Any, kwargs: Any, uses: Mapping[str, str], module: nn.Module | None) -> ClosedForm:
-    """The closed form of a run. Raises: InputError where its cost is none in these sizes, and what the run raises."""
-    form = _followed(run, args, kwargs, uses)
-    form.retrace = _again(run, args, kwargs, module)
-    _held(form, lambda sizes: run(put(args, sizes), put(kwargs, sizes)), uses)
-    return form
+    """The closed form of a run: from the first numbers at which the model runs, and that are not taken for others.
+
+    Raises: InputError where its cost is no closed form in these sizes, and what the run raises.
+    """
+    again = _again(run, args, kwargs, module)
+    first: FlopsightError | None = None
+    for numbers in _numbers(uses):
+        try:
+            form = _followed(run, args, kwargs, numbers)
+            _held(form, again, uses)
+        except FlopsightError as error:
+            first = first or error
+        else:
+            form.retrace = again
+            return form
+    assert first is not None
+    raise _forced(first, uses) from first
 
 
 def _again(run: Run, args: Any, kwargs: Any, module: nn.Module | None) -> Callable[[Mapping[str, int]], Profile]:
@@ -86,20 +100,12 @@ def _again(run: Run, args: Any, kwargs: Any, module: nn.Module | None) -> Callab
     return retrace
 
 
-def _followed(run: Run, args: Any, kwargs: Any, uses: Mapping[str, str]) -> ClosedForm:
-    """The run at sizes with names, at the first numbers at which the model runs."""
-    first: FlopsightError | None = None
-    for numbers in _numbers(uses):
-        following = Following()
-        sizes = {name: Size(number, Poly.named(name)) for name, number in numbers.items()}
-        try:
-            with following.active():
-                record = run(put(args, sizes), put(kwargs, sizes))
-                return _form(record, following, numbers)
-        except FlopsightError as error:
-            first = first or error
-    assert first is not None
-    raise _forced(first, uses) from first
+def _followed(run: Run, args: Any, kwargs: Any, numbers: dict[str, int]) -> ClosedForm:
+    """The run at sizes with names, which are those numbers in it."""
+    following = Following()
+    sizes = {name: Size(number, Poly.named(name)) for name, number in numbers.items()}
+    with following.active():
+        return _form(run(put(args, sizes), put(kwargs, sizes)), following, numbers)
 
 
 def _forced(error: FlopsightError, uses: Mapping[str, str]) -> FlopsightError:
@@ -158,36 +164,36 @@ def _counts(record: Profile, following: Following) -> dict[tuple[int, int, int],
 
 
 def _held(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: Mapping[str, str]) -> None:
-    """Hold a closed form to runs at other sizes, and tell what matters of what the code asked.
+    """Hold a closed form to runs at other sizes, and tell the effect of what the code asked.
 
     Raises: InputError where it counts otherwise and nothing that the code asked explains it.
     """
-    differing: list[tuple[Mapping[str, int], str]] = []
+    effects: dict[Guard, str] = {}
     for sizes in _samples(form, uses):
         try:
             record = run(sizes)
         except FlopsightError:
             continue  # sizes that the model does not take
-        difference = _difference(form._at(sizes), record)
-        if difference is None:
+        effect, difference = _difference(form._at(sizes), record)
+        if effect != "count":
             form.tried.append(dict(sizes))
-        else:
-            differing.append((sizes, difference))
-    excused: set[Guard] = set()
-    for sizes, difference in differing:
-        broken = {each.guard for each in form.assumptions if not each.guard.holds(sizes)}
-        ones = [name for name, size in sizes.items() if size == 1]
-        if not broken and ones:
-            broken = {Guard(Poly.named(name), ">", Poly.number(1), "") for name in ones}
-        if not broken:
+        broken = [each.guard for each in form.assumptions if not each.guard.holds(sizes)]
+        if effect != "none" and not broken:
+            broken = [Guard(Poly.named(name), ">", Poly.number(1), "") for name, size in sizes.items() if size == 1]
+        if effect == "count" and not broken:
             raise InputError(_no_form(form, sizes, difference))
-        excused |= broken
-    if len(form.tried) < min(2, _TRIED):
+        for guard in broken:
+            effects[guard] = max(effect, effects.get(guard, "none"), key=_ORDER.index)
+    if len(form.tried) < _NEEDED:
         raise InputError(
             f"The formulas for {form.model} could not be held to runs at other sizes, at which it does not run. Give "
             "numbers for the sizes."
         )
-    form.assumptions = _weighed(form, excused)
+    asked = dict.fromkeys(each.guard for each in form.assumptions) | dict.fromkeys(effects)
+    form.assumptions = [Assumption(guard, effects.get(guard, "unknown")) for guard in asked]
+
+
+_ORDER = ("none", "kernel", "count")
 
 
 def _no_form(form: ClosedForm, sizes: Mapping[str, int], difference: str) -> str:
@@ -196,12 +202,6 @@ def _no_form(form: ClosedForm, sizes: Mapping[str, int], difference: str) -> str
         f"The cost of {form.model} is no closed form in {' and '.join(form.sizes)} that flopsight finds: at {at}, "
         f"{difference}. Give numbers for the sizes."
     )
-
-
-def _weighed(form: ClosedForm, matter: set[Guard]) -> list[Assumption]:
-    idle = {g.guard for g in form.assumptions if any(not g.guard.holds(sizes) for sizes in form.tried)}
-    known = {each.guard: None for each in form.assumptions} | dict.fromkeys(matter - {a.guard for a in form.assumptions})
-    return [Assumption(guard, True if guard in matter else False if guard in idle else None) for guard in known]
 
 
 def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
@@ -213,8 +213,8 @@ def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, in
         start[name] = turn[use]
         turn[use] += 1
     made = [
-        {name: pools[use][(start[name] + round_) % len(pools[use])] for name, use in uses.items()}
-        for round_ in range(_TRIED + 1)
+        {name: pools[use][(start[name] + turn_) % len(pools[use])] for name, use in uses.items()}
+        for turn_ in range(_TRIED)
     ]
     yield from made
     yield from islice(_flipping(form, made), _FLIPPED)
@@ -241,22 +241,25 @@ def _flipping(form: ClosedForm, made: list[dict[str, int]]) -> Iterator[dict[str
             yield sizes
 
 
-def _difference(form: Profile, run: Profile) -> str | None:
-    """What two profiles do not count alike, in words; None if every module and operator is counted alike."""
-    a, b = _table(form), _table(run)
-    for path, operator in {**a, **b}:
-        mine, others = a.get((path, operator), ZERO), b.get((path, operator), ZERO)
-        if mine != others:
-            where = f"in module {path!r} " if path else ""
-            return f"{operator} {where}does {mine.exact:,} operations by the formulas, and {others.exact:,} when run"
-    return None
+def _difference(form: Profile, run: Profile) -> tuple[str, str]:
+    """What two profiles do not count alike: an effect of `Assumption`, and a sentence where it is the count."""
+    a, b = _by_module(form), _by_module(run)
+    for path in {**a, **b}:
+        mine, others = a.get(path, ZERO), b.get(path, ZERO)
+        if (mine.macs, mine.exact) != (others.macs, others.exact):
+            where = f"module {path!r}" if path else "the model"
+            return "count", f"{where} does {mine.exact:,} operations by the formulas, and {others.exact:,} when run"
+    return ("none" if _by_operator(form) == _by_operator(run) else "kernel"), ""
 
 
-def _table(record: Profile) -> dict[tuple[str, str], Cost]:
-    table: dict[tuple[str, str], Cost] = {}
+def _by_module(record: Profile) -> dict[str, Cost]:
+    table: dict[str, Cost] = {}
     for (index, scope, _), times in record._counts.items():
-        operation = record.operations[index]
-        if operation.cost is not None:
-            key = record.scopes[scope].path, operation.name
-            table[key] = table.get(key, ZERO) + times * operation.cost
+        if (cost := record.operations[index].cost) is not None:
+            path = record.scopes[scope].path
+            table[path] = table.get(path, ZERO) + times * cost
     return table
+
+
+def _by_operator(record: Profile) -> dict[str, tuple[int, Cost]]:
+    return {name: (tally.calls, tally.cost) for name, tally in record.by_operator().items()}

@@ -22,12 +22,15 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     Raises: NeedsValuesError where a result's shape depends on values, InputError where PyTorch cannot tell it,
     and whatever the operator itself raises for arguments that do not fit.
     """
-    results = _inferred(info, args, kwargs)
-    following = sizing.get()
-    return results if following is None else following.results(info.packet, info.bound(args, kwargs), results)
+    found = _by_rule(info, args, kwargs)
+    results = _by_meta_kernel(info, args, kwargs) if found is None else found
+    if (following := sizing.get()) is None:
+        return results
+    return following.results(info.packet, info.bound(args, kwargs), results, ruled=found is not None)
 
 
-def _inferred(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+def _by_rule(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What our rules tell; None where none applies."""
     if info.packet in nested.STRIDED:
         raise nested.refused()
     if info.depends_on_values(args, kwargs):
@@ -37,9 +40,11 @@ def _inferred(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, An
     out = kwargs.get("out")
     if isinstance(out, Metadata) and (functional := _without_out(info)) is not None:
         return _written_to(out, infer(functional, args, {k: v for k, v in kwargs.items() if k != "out"}))
-    found = shapes.result(info.packet, args, dict(kwargs))
-    if found is not None:
-        return found
+    return shapes.result(info.packet, args, dict(kwargs))
+
+
+def _by_meta_kernel(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What PyTorch's meta kernel tells, or its fake-tensor mode."""
     device = _device(args, kwargs)
     meta_kwargs = {name: as_meta(value) for name, value in kwargs.items()}
     if meta_kwargs.get("device") is not None:
@@ -52,7 +57,7 @@ def _inferred(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, An
         if info.packet.startswith("c10d::"):
             return collective(info.func, args)
         return _by_fake_mode(info, args, kwargs, device)
-    if isinstance(out, Metadata):
+    if isinstance(kwargs.get("out"), Metadata):
         return _to_metadata(results, device)
     given = info.bound(args, kwargs)
     given = {name: given[name] for name in info.arguments if name in given}

@@ -32,16 +32,42 @@ def metas_in(value: Any) -> Iterator[Metadata]:
             yield from metas_in(item)
 
 
-def dims(packet: str, given: Mapping[str, Any], shape: Shape, *, known: Callable[[int], int]) -> Shape:
-    """The shape of a result, with names where they are found. known: the named size of that number, or the number."""
+def numbers_in(value: Any) -> Iterator[int]:
+    """The integers in arguments, lists opened."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from numbers_in(item)
+
+
+def dims(
+    packet: str, given: Mapping[str, Any], shape: Shape, *, known: Callable[[int], int], asked: Mapping[int, Size], ruled: bool
+) -> Shape:
+    """The shape of a result, with names where they are found.
+
+    known: the named size of a number, or the number. asked: those that the code handed to PyTorch in this call, by
+    their number. ruled: a shape rule of ours made it, of the sizes of the arguments and the numbers among them.
+    """
+    if all(isinstance(size, Size) for size in shape):
+        return shape
     inputs = [meta.shape for value in given.values() for meta in metas_in(value)]
-    if not any(map(is_named, inputs)) or all(isinstance(size, Size) for size in shape):
+    numbers = set(numbers_in(tuple(given.values())))
+
+    def handed(size: int) -> int:
+        if size in asked and (size in numbers or size >= LEAST):
+            return asked[size]
+        return known(size) if size in numbers else size
+
+    shape = tuple(size if isinstance(size, Size) else handed(size) for size in shape)
+    if not any(map(is_named, inputs)):
         return shape
     rule = _RULES.get(packet)
     if rule is not None and (told := _told(rule(given, shape), shape)) is not shape:
         return told
     return tuple(
-        size if isinstance(size, Size) else _found(size, at, len(shape), inputs, known) for at, size in enumerate(shape)
+        size if isinstance(size, Size) else _found(size, at, len(shape), inputs, handed, asked, ruled=ruled)
+        for at, size in enumerate(shape)
     )
 
 
@@ -52,11 +78,22 @@ def _told(told: Any, shape: Shape) -> Shape:
     return tuple(new if int(new) == int(old) else old for new, old in zip(told, shape, strict=True))
 
 
-def _found(size: int, at: int, ndim: int, inputs: list[Shape], known: Callable[[int], int]) -> int:
-    """A size of the same number: in the same place, in any; else one known, or a multiple or a neighbour of one.
+def _found(
+    size: int,
+    at: int,
+    ndim: int,
+    inputs: list[Shape],
+    handed: Callable[[int], int],
+    asked: Mapping[int, Size],
+    *,
+    ruled: bool,
+) -> int:
+    """A size of the same number: handed to PyTorch, in the same place, in any; else a multiple or a neighbour of one.
 
     A number that an argument has for a size, and that is no named one's, stays a number.
     """
+    if isinstance(found := handed(size), Size) or ruled:
+        return found
     for shape in inputs:
         for place in (at, at - ndim):
             if -len(shape) <= place < len(shape) and isinstance(shape[place], Size) and int(shape[place]) == size:
@@ -65,9 +102,10 @@ def _found(size: int, at: int, ndim: int, inputs: list[Shape], known: Callable[[
     for each in candidates:
         if int(each) == size:
             return each
-    if isinstance(found := known(size), Size) or size < LEAST:
-        return found
-    if any(each == size for shape in inputs for each in shape):
+    for each, added in pairs(candidates, asked.values()):
+        if int(each) + int(added) == size:
+            return each + added
+    if size < LEAST or any(each == size for shape in inputs for each in shape):
         return size
     for each in candidates:
         if int(each) > 1 and size % int(each) == 0:
