@@ -79,7 +79,7 @@ def _effect(name: Any) -> str:
 
 
 class _Reader:
-    """Reads formulas: names of the sizes, integers, and sums, differences, products, powers and floors of them."""
+    """Reads formulas: names of the sizes, integers, and sums, differences, products, powers, floors and bits of them."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self._sizes = sizes
@@ -107,6 +107,8 @@ class _Reader:
             return Poly.named(node.id)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return -self._made(node.operand)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "bit_length" and len(node.args) == 1:
+            return self._made(node.args[0]).bits()
         if isinstance(node, ast.BinOp):
             left, right = self._made(node.left), self._made(node.right)
             if isinstance(node.op, ast.Add):

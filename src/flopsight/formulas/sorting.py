@@ -12,9 +12,7 @@ from flopsight.formulas.registry import Case, formula
 
 
 def log2_ceil(n: int) -> int:
-    """ceil(log2(n)), 0 for n below 2. Of a symbol, that of the size it was traced with."""
-    if not isinstance(n, int):
-        n = int(getattr(getattr(n, "node", None), "hint", None) or n)
+    """ceil(log2(n)), 0 for n below 2."""
     return (n - 1).bit_length() if n > 1 else 0
 
 

@@ -32,7 +32,7 @@ def written(poly: Poly) -> str:
 def _expression(poly: Poly) -> sympy.Expr:
     import sympy
 
-    whole = poly.mapped(_symbol, _floor)
+    whole = poly.mapped(_symbol, _floor, _bits, {})
     if not isinstance(whole, sympy.Expr):
         return sympy.Integer(whole)
     if len(poly.terms) > _FACTORED_TERMS:
@@ -55,3 +55,10 @@ def _floor(of: Any, by: Any) -> Any:
     if isinstance(by, int) and constant >= 0 and (constant + 1) % by == 0:
         return sympy.ceiling(moving / by) + (constant + 1) // by - 1
     return sympy.floor(of / sympy.sympify(by))
+
+
+def _bits(of: Any) -> Any:
+    """`ceiling(log(n, 2))` for the bits of n - 1."""
+    import sympy
+
+    return sympy.ceiling(sympy.log(of + 1, 2, evaluate=False))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from math import gcd
 from math import prod as product
+from operator import floordiv
 from typing import Any
 
 Monomial = tuple[tuple["Atom", int], ...]
@@ -13,7 +14,9 @@ Monomial = tuple[tuple["Atom", int], ...]
 
 
 class Atom:
-    """What a polynomial is made of: the name of a size, or the floor of a quotient. Equal ones are the same object."""
+    """What a polynomial is made of: the name of a size; the floor of the quotient of two others; or the number of bits of
+    another (one more than the floor of its logarithm), which has no divisor. Equal ones are the same object.
+    """
 
     __slots__ = ("divisor", "name", "number", "of")
 
@@ -25,9 +28,9 @@ class Atom:
 
     def degree(self, name: str) -> int:
         """How it grows with a size."""
-        if self.of is None or self.divisor is None:
+        if self.of is None:
             return int(self.name == name)
-        return max(0, self.of.degree(name) - self.divisor.degree(name))
+        return max(0, self.of.degree(name) - self.divisor.degree(name)) if self.divisor is not None else 0
 
     def bound(self, sizes: Mapping[str, int]) -> int:
         """What it does not exceed at sizes up to these."""
@@ -124,34 +127,38 @@ class Poly:
     def __mod__(self, other: Poly) -> Poly:
         return self - other * (self // other)
 
+    def bits(self) -> Poly:
+        """The number of bits that it takes to write it."""
+        return Poly({((_atom(f"bit_length({self})", self), 1),): 1})
+
     def at(self, sizes: Mapping[str, Any], seen: dict[Atom, Any] | None = None) -> Any:
         """The value at sizes: integers, or arrays of them."""
-        seen = {} if seen is None else seen
+        return self.mapped(sizes.__getitem__, floordiv, bit_length, {} if seen is None else seen)
+
+    def mapped(
+        self,
+        name: Callable[[str], Any],
+        floor: Callable[[Any, Any], Any],
+        bits: Callable[[Any], Any],
+        seen: dict[Atom, Any],
+    ) -> Any:
+        """The same in another algebra: what a name, a floor of a quotient, and a number of bits are there.
+
+        seen: what atoms are there, kept from one polynomial to the next.
+        """
         total: Any = 0
         for monomial, coefficient in self.terms.items():
             term: Any = coefficient
             for atom, power in monomial:
                 if atom not in seen:
-                    divided = atom.of is not None and atom.divisor is not None
-                    seen[atom] = (
-                        atom.of.at(sizes, seen) // atom.divisor.at(sizes, seen)  # type: ignore[union-attr]
-                        if divided
-                        else sizes[atom.name]
-                    )
+                    if atom.of is None:
+                        seen[atom] = name(atom.name)
+                    elif atom.divisor is None:
+                        seen[atom] = bits(atom.of.mapped(name, floor, bits, seen))
+                    else:
+                        divisor = atom.divisor.mapped(name, floor, bits, seen)
+                        seen[atom] = floor(atom.of.mapped(name, floor, bits, seen), divisor)
                 term = term * seen[atom] ** power
-            total = total + term
-        return total
-
-    def mapped(self, name: Callable[[str], Any], floor: Callable[[Any, Any], Any]) -> Any:
-        """The same in another algebra: what a name and a floor of a quotient are there."""
-        total: Any = 0
-        for monomial, coefficient in self.terms.items():
-            term: Any = coefficient
-            for atom, power in monomial:
-                if atom.of is None or atom.divisor is None:
-                    term = term * name(atom.name) ** power
-                else:
-                    term = term * floor(atom.of.mapped(name, floor), atom.divisor.mapped(name, floor)) ** power
             total = total + term
         return total
 
@@ -185,6 +192,15 @@ class Poly:
             number = [str(coefficient)] if coefficient != 1 or not factors else []
             terms.append("*".join(number + factors))
         return " + ".join(terms).replace("+ -", "- ")
+
+
+def bit_length(value: Any) -> Any:
+    """The number of bits of an integer, or of each in an array."""
+    if isinstance(value, int):
+        return value.bit_length()
+    import numpy as np
+
+    return np.vectorize(lambda each: int(each).bit_length(), otypes=[value.dtype])(value)
 
 
 @cache

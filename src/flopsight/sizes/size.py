@@ -31,6 +31,10 @@ class Size(int):
     def __getnewargs__(self) -> tuple[int, Poly]:  # type: ignore[override]
         return int(self), self.poly
 
+    def bit_length(self) -> int:
+        """The number of bits, by the formula too."""
+        return type(self)(super().bit_length(), self.poly.bits())
+
     def __hash__(self) -> int:
         return hash(self.poly)  # apart from a number of the same value, where calls are remembered by their sizes
 

@@ -70,6 +70,9 @@ class Sizing(Protocol):
     def real(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """The sizes of a tensor that was computed, which has numbers: the sizes known by these numbers."""
 
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of an operator, with names for the numbers among them that are sizes."""
+
     def results(self, packet: str, given: Mapping[str, Any], results: Any, *, ruled: bool) -> Any:
         """The results of an operator, with names for their sizes where the arguments' have some."""
 

@@ -48,6 +48,17 @@ class Following:
         """The sizes of a tensor that was computed, which has numbers: the sizes known by these numbers."""
         return tuple(map(self.known, sizes))
 
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of an operator, with names for the numbers among them that are sizes."""
+        named = {int(size): size for value in given.values() for meta in sized.metas_in(value) for size in sized.spans(meta.shape)}
+
+        def known(value: Any) -> Any:
+            if type(value) is int and value >= sized.LEAST:
+                return self.asked.get(value) or named.get(value) or self.known(value)
+            return type(value)(map(known, value)) if isinstance(value, (list, tuple)) else value
+
+        return {name: known(value) for name, value in given.items()}
+
     def results(self, packet: str, given: Mapping[str, Any], results: Any, *, ruled: bool) -> Any:
         """The results of an operator, with names for their sizes where the arguments' have some.
 

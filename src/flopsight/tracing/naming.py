@@ -33,6 +33,7 @@ numbers of the model. What fails at the first is tried at the next: tables end, 
 _BATCHES = (3, 1, 8, 2)
 _FEW_TOKENS = (29, 128, 7, 1, 50)
 _LITTLE_SPACE = (97, 224, 256, 131, 320, 64)
+_MUCH_SPACE = (4001, 16000, 20011, 8192)
 """The numbers of the runs that a closed form is held to."""
 
 _TRIED, _NEEDED = 4, 2
@@ -121,17 +122,13 @@ def _numbers(uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
 
 
 def _form(record: Profile, following: Following, numbers: dict[str, int]) -> ClosedForm:
-    counts = _counts(record, following)
-    operations = [
-        replace(op, arguments={name: _known(value, following) for name, value in op.arguments.items()})
-        for op in record.operations
-    ]
+    counts = _counts(record, numbers)
     if any(isinstance(n, Size) for n in counts.values()):
         for node in record.modules.values():
-            node.calls = following.known(node.calls)
+            node.calls = _times(node.calls, numbers)
     return ClosedForm(
         record.model,
-        operations,
+        record.operations,
         record.scopes,
         record.calls,
         record.modules,
@@ -143,24 +140,30 @@ def _form(record: Profile, following: Following, numbers: dict[str, int]) -> Clo
     )
 
 
-def _known(value: Any, following: Following) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_known(item, following) for item in value]
-    return following.known(value)
-
-
-def _counts(record: Profile, following: Following) -> dict[tuple[int, int, int], int]:
+def _counts(record: Profile, numbers: Mapping[str, int]) -> dict[tuple[int, int, int], int]:
     """How often each operation ran in each scope; in all calls of a module together, if that is as often as a size."""
     first: dict[str, int] = {}
     for index, scope in enumerate(record.scopes):
         first.setdefault(scope.path, index)
     together = Counter((op, first[record.scopes[scope].path], phase) for op, scope, phase in record.calls)
-    looped = {key: times for key, n in together.items() if isinstance(times := following.known(n), Size)}
+    looped = {key: times for key, n in together.items() if isinstance(times := _times(n, numbers), Size)}
     counts: dict[tuple[int, int, int], int] = Counter()
     for op, scope, phase in record.calls:
         if (op, first[record.scopes[scope].path], phase) not in looped:
             counts[op, scope, phase] += 1
     return {**counts, **looped}
+
+
+def _times(n: int, numbers: Mapping[str, int]) -> int:
+    """How often something ran: as often as a loop over a size does it, or a few times more or less, if that is so."""
+    for name, number in numbers.items():
+        each, off = divmod(n + _AROUND, number)
+        if 1 <= each <= _IN_A_LOOP and abs(off - _AROUND) <= _AROUND:
+            return Size(number, Poly.named(name)) * each + (off - _AROUND)
+    return n
+
+
+_AROUND, _IN_A_LOOP = 4, 64
 
 
 def _held(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: Mapping[str, str]) -> None:
@@ -217,6 +220,9 @@ def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, in
         for turn_ in range(_TRIED)
     ]
     yield from made
+    if len(form.tried) < _NEEDED and "space" in uses.values():
+        pools["space"] = _MUCH_SPACE
+        yield from ({name: pools[use][(start[name] + turn_) % len(pools[use])] for name, use in uses.items()} for turn_ in range(_TRIED))
     yield from islice(_flipping(form, made), _FLIPPED)
 
 

@@ -13,7 +13,7 @@ from torch._ops import OpOverload
 from flopsight.calls import Operation, Specs
 from flopsight.cost import Cost, TensorSpec
 from flopsight.formulas.registry import REGISTRY, Formula, bind, load_formulas
-from flopsight.tracing.fake import Metadata, dtype_name, metadata_of
+from flopsight.tracing.fake import Metadata, dtype_name, metadata_of, sizing
 
 _MASKS = (torch.bool, torch.uint8)
 _DYNAMIC = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
@@ -154,6 +154,8 @@ def operation(
 ) -> Operation:
     """One call as a record, with `Metadata` for tensors; `decompose` gives the cost part by part, or None."""
     named = info.bound(args, kwargs)
+    if (following := sizing.get()) is not None:
+        named = following.arguments(named)
     inputs: dict[str, Specs] = {}
     plain: dict[str, Any] = {}
     for name, value in named.items():

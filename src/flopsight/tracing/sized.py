@@ -23,6 +23,14 @@ def is_named(shape: Shape) -> bool:
     return any(isinstance(size, Size) for size in shape)
 
 
+def spans(shape: Shape) -> Iterator[Size]:
+    """The products of neighbouring sizes, and the sizes, with a name in them."""
+    for first in range(len(shape)):
+        for last in range(first + 1, len(shape) + 1):
+            if isinstance(span := product(shape[first:last]), Size):
+                yield span
+
+
 def metas_in(value: Any) -> Iterator[Metadata]:
     """The metadata in arguments, lists opened."""
     if isinstance(value, Metadata):
@@ -33,10 +41,12 @@ def metas_in(value: Any) -> Iterator[Metadata]:
 
 
 def numbers_in(value: Any) -> Iterator[int]:
-    """The integers in arguments, lists opened."""
+    """The integers in arguments, lists opened, and how many tensors each list holds."""
     if isinstance(value, int):
         yield value
     elif isinstance(value, (list, tuple)):
+        if value and isinstance(value[0], Metadata):
+            yield len(value)
         for item in value:
             yield from numbers_in(item)
 
