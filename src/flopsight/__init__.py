@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flopsight.formulas.registry import formula
     from flopsight.generation import Generation, profile_generate
     from flopsight.profiles import Profile, load
+    from flopsight.sweeping import Row, sweep
     from flopsight.tracing.inputs import plain, spec
     from flopsight.tracing.profiler import Profiler
     from flopsight.tracing.tracer import profile
@@ -23,6 +24,7 @@ _HOME = {
     "Generation": "generation",
     "Profile": "profiles",
     "Profiler": "tracing.profiler",
+    "Row": "sweeping",
     "TensorSpec": "cost",
     "formula": "formulas.registry",
     "load": "profiles",
@@ -30,6 +32,7 @@ _HOME = {
     "profile": "tracing.tracer",
     "profile_generate": "generation",
     "spec": "tracing.inputs",
+    "sweep": "sweeping",
 }
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "Generation",
     "Profile",
     "Profiler",
+    "Row",
     "TensorSpec",
     "formula",
     "load",
@@ -45,6 +49,7 @@ __all__ = [
     "profile",
     "profile_generate",
     "spec",
+    "sweep",
 ]
 
 
