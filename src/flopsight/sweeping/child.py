@@ -10,6 +10,7 @@ import faulthandler
 import importlib
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -47,8 +48,13 @@ def measure(task: Task) -> Row:
             return Row.of(task.name, record, build_s=built - start, count_s=time.perf_counter() - built)
     except Exception as error:
         status = rows.OUT_OF_MEMORY if out_of_memory(error) else rows.FAILED
-        text = shortened(printable(" ".join(f"{type(error).__name__}: {error}".split())), _LONGEST_REASON)
-        return Row(task.name, status, text)
+        return Row(task.name, status, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line that is the same wherever libraries are installed."""
+    text = re.sub(r"\S*[/\\]site-packages[/\\]", "", f"{type(error).__name__}: {error}")
+    return shortened(printable(" ".join(text.split())), _LONGEST_REASON)
 
 
 def _load(libraries: Iterable[str]) -> None:
