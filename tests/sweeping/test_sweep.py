@@ -149,7 +149,7 @@ def test_rows_made_otherwise_are_not_mixed(tmp_path: Path) -> None:
         flopsight.sweep(layers(), (6, 3), out=out)
     journal = tmp_path / "table.csv.journal"
     journal.write_text(journal.read_text().replace(flopsight.__version__, "0.0.9", 1))
-    with pytest.raises(InputError, match="begun with flopsight 0.0.9"):
+    with pytest.raises(InputError, match=r"begun with flopsight 0.0.9"):
         flopsight.sweep(layers(), BATCH, out=out)
 
 
@@ -198,7 +198,7 @@ def test_a_worker_that_is_lost_once_loses_nothing_and_twice_a_row() -> None:
 
 
 def test_workers_without_flopsight_are_told_of() -> None:
-    with pytest.raises(InputError, match="cannot measure: No module named 'flopsight'. Install flopsight there"):
+    with pytest.raises(InputError, match=r"cannot measure: No module named 'flopsight'. Install flopsight there"):
         flopsight.sweep(layers(), BATCH, executor=Failing(ModuleNotFoundError("No module named 'flopsight'"), 99))
 
 

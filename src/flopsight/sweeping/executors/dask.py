@@ -18,7 +18,7 @@ def connected(address: str) -> Iterator[Executor]:
         client = distributed.Client(address)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"There is no scheduler of Dask at {address}: {error}. Start one with: dask scheduler"
+            f"There is no scheduler of Dask at {address}: {str(error).rstrip('.')}. Start one with: dask scheduler"
         ) from error
     with client, client.get_executor() as executor:
         yield executor

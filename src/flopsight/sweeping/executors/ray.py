@@ -31,7 +31,7 @@ def connected(address: str) -> Iterator[Executor]:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"There is no cluster of Ray at {address}: {error}. Start one with: ray start --head"
+            f"There is no cluster of Ray at {address}: {str(error).rstrip('.')}. Start one with: ray start --head"
         ) from error
     try:
         yield RayExecutor(ray)
