@@ -28,10 +28,12 @@ def linear(width: int, *, after_s: float = 0.0, noting: Path | None = None) -> F
     return make
 
 
-def hangs() -> Factory:
-    """Sleeps in C and lets no other thread of Python run."""
+def hangs(marker: Path | None = None) -> Factory:
+    """Sleeps in C and lets no other thread of Python run; the marker is made before."""
 
     def make() -> nn.Module:
+        if marker is not None:
+            marker.touch()
         ctypes.PyDLL(None).sleep(1000)
         return nn.Identity()
 
