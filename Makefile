@@ -25,7 +25,7 @@ help:
 	@echo 'make fuzz    run 10,000 random programs (FUZZ=N), and print what differs'
 	@echo "make sweep   hold stand-ins to PyTorch's own samples of each operator (minutes; SWEEP=part of a name)"
 	@echo 'make golden  write the figures of tests/golden anew, and print what moved'
-	@echo 'make bench   time flopsight beside other tools (about half an hour)'
+	@echo 'make bench   time flopsight beside other tools (about three quarters of an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
 	@echo 'make clean   remove $(VENV) and caches'
 	@echo 'Another PyTorch: make demo TORCH=torch==2.9.1, make test TORCH=torch==2.9.1 VENV=.venv-2.9 PYTHON=python3.12'

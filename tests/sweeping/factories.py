@@ -15,11 +15,13 @@ WIDTHS = tuple(range(1, 9))
 Factory = Callable[[], nn.Module]
 
 
-def linear(width: int, *, after_s: float = 0.0, noting: Path | None = None) -> Factory:
-    """A layer of 3 x width weights; each time it is made is noted in a file."""
+def linear(width: int, *, after_s: float = 0.0, after: Path | None = None, noting: Path | None = None) -> Factory:
+    """A layer of 3 x width weights, made when a file is there; each time it is made is noted in a file."""
 
     def make() -> nn.Module:
         time.sleep(after_s)
+        while after is not None and not after.exists():
+            time.sleep(0.01)
         if noting is not None:
             with noting.open("a") as file:
                 file.write(f"{width}\n")

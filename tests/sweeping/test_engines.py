@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 from sweeping.factories import WIDTHS, linear
+from sweeping.processes import measuring
 
 import flopsight
 from flopsight import Row
@@ -37,12 +38,6 @@ def ray() -> Iterator[str]:
 ENGINES = {"dask": dask, "ray": ray}
 
 
-def measuring() -> list[psutil.Process]:
-    """The workers of this test's cluster that have a process measure something."""
-    below = psutil.Process().children(recursive=True)
-    return [process.parent() for process in below if "flopsight.sweeping.child" in process.cmdline()]
-
-
 @pytest.mark.filterwarnings("default")  # of the engines' own
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_cluster_gives_the_same_table_though_a_worker_is_killed(engine: str) -> None:
@@ -50,7 +45,7 @@ def test_a_cluster_gives_the_same_table_though_a_worker_is_killed(engine: str) -
 
     def kill(row: Row) -> None:
         if not killed:
-            worker = measuring()[0]
+            worker = measuring(anywhere_below=True)[0].parent()
             killed.append(worker.pid)
             worker.kill()
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from sweeping import factories
 from sweeping.factories import linear
+from sweeping.processes import measuring
 
 from flopsight.sweeping import host, rows
 from flopsight.sweeping.task import Task, versions
@@ -27,21 +28,22 @@ def task(factory: factories.Factory) -> Task:
 def stopped() -> Iterator[None]:
     yield
     host.stop()
-    assert not psutil.Process().children()
+    assert not measuring()
 
 
 def test_one_process_measures_model_after_model_with_one_thread() -> None:
     assert host.run(task(linear(2))).macs == 5 * 3 * 2
-    (first,) = psutil.Process().children()
+    (first,) = measuring()
     assert first.environ()["OMP_NUM_THREADS"] == "1"
     assert host.run(task(linear(4))).macs == 5 * 3 * 4
-    assert psutil.Process().children() == [first]
+    assert measuring() == [first]
 
 
 def test_a_process_that_ended_while_it_waited_is_replaced() -> None:
     assert host.run(task(linear(2))).status == rows.COUNTED
-    psutil.Process().children()[0].kill()
-    psutil.wait_procs(psutil.Process().children(), timeout=1)
+    (first,) = measuring()
+    first.kill()
+    first.wait()
     assert host.run(task(linear(2))).status == rows.COUNTED
 
 

@@ -8,10 +8,10 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 from sweeping import factories
 from sweeping.factories import WIDTHS, linear
+from sweeping.processes import measuring
 from torch import nn
 
 import flopsight
@@ -37,15 +37,15 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
 
 
-def test_rows_come_in_the_order_of_the_models_whatever_is_done_first() -> None:
+def test_rows_come_in_the_order_of_the_models_whatever_is_done_first(tmp_path: Path) -> None:
     came: list[Row] = []
-    first_last = {"last": linear(1, after_s=0.5), **layers()}
+    first_last = {"last": linear(1, after_s=0.5, after=tmp_path / "made"), **layers(noting=tmp_path / "made")}
     rows = flopsight.sweep(first_last, BATCH, workers=2, on_row=came.append)
     assert rows == [row("last", 1), *EXPECTED]
     assert sorted(came, key=str) == sorted(rows, key=str)
     assert came[0].name != "last"
     assert rows[0].build_s >= 0.5
-    assert not psutil.Process().children(), "processes were left behind"
+    assert not measuring(), "processes were left behind"
 
 
 def test_a_search_space_of_partials() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -57,6 +58,20 @@ def test_killed_half_way_and_gone_on_with_it_is_the_table_of_the_docs(tmp_path: 
         assert [cell.strip() for cell in line.split("|")[-3:-1]] == seconds, "what was there was measured again"
     if VERSION.startswith(REFERENCE) and torchvision.__version__.startswith("0.28.0"):
         assert timeless(table.read_text()) == timeless(PAGE.read_text()), "run: make zoo"
+
+
+def test_ctrl_c_keeps_what_there_is_and_leaves_no_process(tmp_path: Path) -> None:
+    journal = tmp_path / "zoo.csv.journal"
+    with subprocess.Popen([*COMMAND, str(tmp_path / "zoo.csv")], stderr=subprocess.PIPE, text=True) as process:
+        while count_lines(journal) < 4:
+            assert process.poll() is None, "it ended before it could be interrupted"
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+    assert process.returncode == 130
+    assert not [child for child in children if child.is_running()]
+    assert count_lines(journal) >= 4
 
 
 def test_a_table_of_some_and_what_became_of_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

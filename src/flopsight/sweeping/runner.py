@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,15 @@ def sweep(
                 tell(kept.rows[task.name])
             else:
                 left.append(task)
-        for row in _rows(left, executor, workers):
-            kept.add(row)
-            tell(row)
+        with closing(_rows(left, executor, workers)) as coming:
+            for row in coming:
+                kept.add(row)
+                tell(row)
         return kept.finish([task.name for task in tasks])
 
 
 def _tasks(models: Models, inputs: Any, time_limit_s: float | None, memory_limit_bytes: int | None) -> list[Task]:
+    models = [models] if isinstance(models, str) else models
     factories: Mapping[str, Callable[[], Any] | None]
     factories = models if isinstance(models, Mapping) else dict.fromkeys(names := list(models))
     if not isinstance(models, Mapping) and len(factories) < len(names):
@@ -111,7 +113,7 @@ def _settings(tasks: list[Task], inputs: Any) -> dict[str, Any]:
     return {**first.versions, **limits, "inputs": None if inputs is None else repr(inputs)}
 
 
-def _rows(tasks: list[Task], executor: Executor | None, workers: int | None) -> Iterator[Row]:
+def _rows(tasks: list[Task], executor: Executor | None, workers: int | None) -> Generator[Row, None, None]:
     """A row for each task, as they come."""
     with _local(executor, workers) as chosen:
         done: queue.SimpleQueue[tuple[Task, Future[Row]]] = queue.SimpleQueue()
@@ -153,8 +155,11 @@ def _local(executor: Executor | None, workers: int | None) -> Iterator[Executor]
     if executor is not None:
         yield executor
         return
-    with ThreadPoolExecutor(workers or processors()) as own:
-        yield own
+    try:
+        with ThreadPoolExecutor(workers or processors()) as own:
+            yield own
+    finally:
+        host.stop()  # what was measuring when its sweep was interrupted, and waits now
 
 
 def processors() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 ALWAYS = ("flopsight", "torch")
 
@@ -30,6 +31,7 @@ def versions(libraries: Iterable[str]) -> dict[str, str | None]:
     return {library: _version(library) for library in libraries}
 
 
+@cache
 def _version(library: str) -> str | None:
     if library == ALWAYS[0]:
         from flopsight import __version__
