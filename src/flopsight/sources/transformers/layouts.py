@@ -1,0 +1,12 @@
+"""An input whose layout a configuration does not tell: the model's own weights decide among a few."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Layouts:
+    """The same data in several layouts, the usual one first."""
+
+    def __init__(self, *among: Any) -> None:
+        self.among = among

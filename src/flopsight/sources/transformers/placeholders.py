@@ -1,0 +1,82 @@
+"""Ids that stand for what an image or a clip of audio becomes: one for each of its features, amid the text."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from flopsight.errors import FlopsightError
+from flopsight.sources.transformers.facts import Facts
+
+_MODALITIES = (
+    ("get_image_features", "pixel_values", ("image_token_id", "image_token_index"), 1),
+    ("get_video_features", "pixel_values_videos", ("video_token_id", "video_token_index"), 2),
+    ("get_audio_features", "input_features", ("audio_token_id", "audio_token_index"), 3),
+)
+"""What makes the features, from which argument, which id stands for one, and its type among `mm_token_type_ids`."""
+
+_TEXT_ID = 5
+
+
+def with_placeholders(facts: Facts, given: dict[str, Any]) -> dict[str, Any]:
+    """The inputs with placeholders put between the tokens of the text, where a model finds its features by them."""
+    if "input_ids" not in given:
+        return given
+    import torch
+
+    batch, tokens = given["input_ids"].shape[0], given["input_ids"].shape[-1]
+    runs = []
+    for getter, argument, names, kind in _MODALITIES:
+        token = facts.read(*names)
+        if argument in given and token is not None and (count := _features(facts, getter, given)):
+            runs.append((int(token), count // batch, kind))
+    if not runs:
+        return given
+    text = torch.full((1,), _text_id(facts, {token for token, _, _ in runs}))
+    parts = [text.repeat(tokens // 2)]
+    types = [torch.zeros(tokens // 2, dtype=torch.int64)]
+    for token, count, kind in runs:
+        parts.append(torch.full((count,), token))
+        types.append(torch.full((count,), kind))
+    parts.append(text.repeat(tokens - tokens // 2))
+    types.append(torch.zeros(tokens - tokens // 2, dtype=torch.int64))
+    ids = torch.cat(parts).repeat(batch, 1)
+    of_types = {"mm_token_type_ids": torch.cat(types).repeat(batch, 1)} if "mm_token_type_ids" in facts.takes else {}
+    return {**given, "input_ids": ids, **of_types}
+
+
+def _text_id(facts: Facts, taken: set[int]) -> int:
+    """An id of the vocabulary that has no meaning of its own."""
+    special = {value for name, value in vars(facts.config).items() if name.endswith(("_id", "_index"))}
+    return next(number for number in range(_TEXT_ID, _TEXT_ID + 1000) if number not in special | taken)
+
+
+def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
+    """How many features the model makes, found by making them without values; None where it cannot be told."""
+    from flopsight.tracing.tracer import profile
+
+    make = getattr(facts.model, getter, None) or getattr(getattr(facts.model, "model", None), getter, None)
+    if make is None:
+        return None
+    takes = inspect.signature(make).parameters
+    counts: list[int] = []
+
+    def call(**kwargs: Any) -> None:
+        made = make(**kwargs)
+        counts.append(_rows(getattr(made, "pooler_output", made)))
+
+    arguments = {name: value for name, value in given.items() if name in takes and name != "input_ids"}
+    try:
+        profile(call, kwargs=arguments)
+    except FlopsightError:
+        return None
+    return counts[0]
+
+
+def _rows(value: Any) -> int:
+    """Vectors in a tensor, or in a list of them."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.shape[:-1].numel()
+    return sum(map(_rows, value)) if isinstance(value, (list, tuple)) else 0
