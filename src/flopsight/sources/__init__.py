@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -43,14 +43,9 @@ class Sizes:
     audio_s: float | None = None
     frames: int | None = None
 
-    def refuse_unused(self, used: Iterable[str], name: str) -> None:
-        """Refuse a size that no input has. Raises: InputError."""
-        for size, value in vars(self).items():
-            if value is not None and size not in set(used):
-                option = "--" + size.removesuffix("_s")
-                raise InputError(
-                    f"{name} takes no input whose size {option} sets; leave {option} out, or give the input by --input."
-                )
+
+OPTIONS = {"batch": "--batch", "seq": "--seq", "image": "--image", "audio_s": "--audio", "frames": "--frames"}
+"""The option of the command that sets each size."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +63,17 @@ class Request:
     train: bool = False
     sizes: Sizes = Sizes()
     task: str | None = None
+
+    def refuse_unused(self, used: Collection[str], *, has_tasks: bool = False) -> None:
+        """Refuse sizes other than these, which no input of the model has, and a task. Raises: InputError."""
+        for size, value in vars(self.sizes).items():
+            if value is not None and size not in used:
+                raise InputError(
+                    f"{self.address} has no input that {OPTIONS[size]} would set; leave it out, or give the input's "
+                    "sizes by --input."
+                )
+        if self.task is not None and not has_tasks:
+            raise InputError(f"{self.address} is a model for one task; leave out --task {self.task}.")
 
     def make(self, factory: Callable[..., Any], **arguments: Any) -> Any:
         """What `factory` returns for `arguments`, without weights unless `real`; a module is put in the mode asked for.

@@ -21,7 +21,7 @@ def build(request: Request) -> Workload:
     made = named if named and not request.task else model_class(config, request.task)
     model = request.make(made, config=config)
     found = inputs(model, request.sizes)
-    request.sizes.refuse_unused(found.used, request.address)
+    request.refuse_unused(found.used, has_tasks=True)
     return Workload(model, () if found.complete else None, found.kwargs, request.address)
 
 

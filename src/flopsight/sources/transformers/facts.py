@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from flopsight.errors import InputError
 from flopsight.sources import Sizes
 
 TOKENS = 128
@@ -13,10 +15,11 @@ IMAGE = 224
 AUDIO_S = 1.0
 FRAMES = 16
 SAMPLING_RATE = 16_000
+ASIDE = 8
 
 PARTS = {
-    "text": ("text", "llm", "language", "decoder", "thinker"),
-    "vision": ("vision", "image", "visual", "backbone", "vit", "encoder", "detector", "thinker"),
+    "text": ("text", "llm", "language", "decoder", "thinker", "vlm"),
+    "vision": ("vision", "image", "visual", "backbone", "vit", "encoder", "detector", "thinker", "vlm"),
     "audio": ("audio", "speech", "sound", "encoder", "thinker"),
 }
 """Words in the names of a configuration's parts, by what they read."""
@@ -28,6 +31,7 @@ class Facts:
     def __init__(self, model: Any, sizes: Sizes) -> None:
         self.model = model
         self.config = model.config
+        self.name = type(model).__name__
         self.used: set[str] = set()
         self._sizes = sizes
         forward = inspect.signature(model.forward).parameters.values()
@@ -49,6 +53,15 @@ class Facts:
                     return found
         return default
 
+    def all(self, *names: str, of: str) -> list[Any]:
+        """Everything that the configuration has set under these names, without repeating."""
+        found = [self.read(name, of=of) for name in names]
+        return list(dict.fromkeys(value for value in found if isinstance(value, int)))
+
+    def lacks(self, of: str) -> bool:
+        """Whether the configuration has a place for a tower that reads vision or audio, and leaves it empty."""
+        return any(getattr(self.config, f"{of}_{name}", self) is None for name in ("config", "tower_config"))
+
     def parts(self, of: str) -> list[Any]:
         """The configuration's parts of that kind, the configuration itself, and the parts of its other parts."""
         own = list(_inside(self.config))
@@ -67,10 +80,20 @@ class Facts:
 
     def tokens(self) -> int:
         """Tokens of text: as asked for, or what the positions of the model allow."""
-        if (asked := self._size("seq")) is not None:
-            return int(asked)
-        most = self.read("max_position_embeddings", of="text")
-        return min(TOKENS, most) if isinstance(most, int) and most > 0 else TOKENS
+        asked, most = self._size("seq"), self.read("max_position_embeddings", of="text")
+        if asked is None:
+            return min(TOKENS, most) if isinstance(most, int) and most > 0 else TOKENS
+        if isinstance(most, int) and asked > most and self._learned(most):
+            raise InputError(f"--seq {asked} is more than the {most} positions that {self.name} has learned.")
+        return int(asked)
+
+    def _learned(self, positions: int) -> bool:
+        """Whether a table has a vector for each of so many positions, and a few that some models keep aside."""
+        from torch import nn
+
+        tables = [(name, m) for name, m in self.model.named_modules() if isinstance(m, nn.Embedding)]
+        named = [table.num_embeddings for name, table in tables if re.search(r"pos|wpe", name.rpartition(".")[2])]
+        return any(positions <= rows <= positions + ASIDE for rows in named)
 
     def image(self) -> tuple[int, int]:
         """Height and width of an image."""

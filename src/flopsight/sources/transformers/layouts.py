@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Layouts:
-    """The same data in several layouts, the usual one first."""
+    """The same data in several layouts, the usual one first; None stands for leaving the argument out."""
 
     def __init__(self, *among: Any) -> None:
-        self.among = among
+        self.among = tuple(dict.fromkeys(among))

@@ -9,7 +9,7 @@ from typing import Any
 
 from flopsight.sources.transformers.facts import Facts
 from flopsight.sources.transformers.layouts import Layouts
-from flopsight.tracing.inputs import spec
+from flopsight.tracing.inputs import plain, spec
 
 
 def image(facts: Facts) -> Any:
@@ -18,16 +18,16 @@ def image(facts: Facts) -> Any:
         if any(sign in facts.takes for sign in signs):
             return layout(facts)
     if facts.read("image_grid_pinpoints", of="vision"):
-        return _with_tiles(facts)
-    single, frames = _single(facts), video(facts)
+        return Layouts(*(_some(facts, tiles) for tiles in TILES))
     if facts.read("num_frames", "frames_per_clip", of="vision"):
-        return Layouts(frames, single)
-    return Layouts(single, frames, _some(facts, 1), _some(facts, 2))
+        return Layouts(video(facts), *_frame_by_frame(facts).among)
+    return Layouts(_single(facts), _some(facts, 1), _some(facts, 2), _some(facts, 4), _patches(facts))
 
 
 def video(facts: Facts) -> Any:
     """[B, F, C, H, W]."""
-    return spec(facts.batch, facts.frames(), facts.channels(), *facts.image())
+    shape = (facts.batch, facts.frames(), facts.channels(), *facts.image())
+    return Layouts(spec(*shape), _packed(facts)) if "video_grid_thw" in facts.takes else spec(*shape)
 
 
 def _single(facts: Facts) -> Any:
@@ -38,14 +38,20 @@ def _some(facts: Facts, images: int) -> Any:
     return spec(facts.batch, images, facts.channels(), *facts.image())
 
 
+def _frame_by_frame(facts: Facts) -> Any:
+    """A single image, or the frames of a video as examples."""
+    return Layouts(_single(facts), spec(facts.batch * facts.frames(), facts.channels(), *facts.image()))
+
+
 def _one_of_several(facts: Facts) -> Any:
-    """[B, 1, C, H, W]: a model that takes several images for each text is given one."""
-    return _some(facts, 1)
+    """[B, 1, C, H, W]: a model that takes several images for each text is given one.
 
+    Such models leave out images that are zero throughout: so it has values, ones.
+    """
+    import torch
 
-def _with_tiles(facts: Facts) -> Any:
-    """The image whole, and once more in tiles of the same size: one here, as it is no larger."""
-    return _some(facts, 2)
+    shape = (facts.batch, 1, facts.channels(), *facts.image())
+    return Layouts(spec(*shape), plain(torch.ones(shape)), _single(facts))
 
 
 def _tiled(facts: Facts) -> Any:
@@ -55,7 +61,8 @@ def _tiled(facts: Facts) -> Any:
 
 
 def _patch_elems(facts: Facts) -> int:
-    return facts.channels() * int(facts.read("temporal_patch_size", of="vision", default=1)) * facts.patch() ** 2
+    together = facts.read("temporal_patch_size", "patch_temporal", of="vision", default=1)
+    return facts.channels() * int(together) * facts.patch() ** 2
 
 
 def _packed(facts: Facts) -> Any:
@@ -64,6 +71,7 @@ def _packed(facts: Facts) -> Any:
     count, side = facts.batch * rows * columns, facts.patch()
     return Layouts(
         spec(count, _patch_elems(facts)),
+        spec(count, 2 * _patch_elems(facts)),
         spec(count, facts.channels(), side, side),
         spec(1, count, facts.channels(), side, side),
         spec(1, count, _patch_elems(facts)),
@@ -82,21 +90,23 @@ def _strip(facts: Facts) -> Any:
     return spec(1, facts.channels(), facts.patch(), facts.batch * rows * columns * facts.patch())
 
 
+TILES = range(2, 11)
+"""An image may be given whole and again in tiles: how many there are is for the model to say."""
+
 LAYOUTS = (
     (("image_grid_thw", "grid_thw"), _packed),
     (("spatial_shapes", "image_position_ids", "pixel_position_ids"), _patches),
     (("target_sizes",), _strip),
     (("aspect_ratio_ids",), _tiled),
-    (("pixel_attention_mask", "image_attention_mask"), _one_of_several),
+    (("pixel_attention_mask", "perceiver_embeddings"), _one_of_several),
 )
 """By arguments that forward takes beside the pixels: how it takes these."""
 
 
-def pixels_or_vectors(facts: Facts) -> Any:
-    """What a part of a model calls hidden states: patches where a grid goes with them, else vectors of tokens."""
-    from flopsight.sources.transformers.text import vectors
-
-    return _packed(facts) if "grid_thw" in facts.takes else vectors(facts)
+def high_resolution(facts: Facts) -> Any:
+    """[B, C, H, W] for a second tower, which takes larger images."""
+    side = getattr(getattr(facts.config, "high_res_vision_config", None), "image_size", None)
+    return spec(facts.batch, facts.channels(), side, side) if isinstance(side, int) else _single(facts)
 
 
 def grid(facts: Facts) -> Any:
@@ -126,7 +136,7 @@ def sizes(facts: Facts) -> Any:
     """[B, 2]: height and width of each image."""
     import torch
 
-    return torch.tensor([facts.image()] * facts.batch)
+    return Layouts(None, torch.tensor([facts.image()] * facts.batch))
 
 
 def mask(facts: Facts) -> Any:
@@ -136,7 +146,7 @@ def mask(facts: Facts) -> Any:
     if "spatial_shapes" in facts.takes:
         rows, columns = facts.patches()
         return torch.ones(facts.batch, rows * columns, dtype=torch.int64)
-    return torch.ones(facts.batch, 1, *facts.image(), dtype=torch.int64)
+    return Layouts(None, torch.ones(facts.batch, 1, *facts.image(), dtype=torch.int64))
 
 
 def flattened(facts: Facts) -> Any:
@@ -163,7 +173,7 @@ def text_sees_images(facts: Facts) -> Any:
     """[B, tokens, 1]: each token sees the image."""
     import torch
 
-    return torch.ones(facts.batch, facts.tokens(), 1, dtype=torch.int64)
+    return torch.ones(facts.batch, facts.tokens(), 1, dtype=torch.int64) if "perceiver_embeddings" in facts.takes else None
 
 
 def merges(facts: Facts) -> Any:
@@ -180,13 +190,13 @@ PIXELS = {
     "prompt_pixel_values": _single,
     "prompt_masks": _single,
     "image": _single,
-    "high_res_pixel_values": _single,
-    "hidden_states": pixels_or_vectors,
+    "high_res_pixel_values": high_resolution,
     "image_grid_thw": grid,
     "grid_thw": grid,
     "spatial_shapes": rows_and_columns,
     "target_sizes": rows_and_columns,
     "image_sizes": sizes,
+    "image_grid_hw": rows_and_columns,
     "image_position_ids": places,
     "pixel_position_ids": places,
     "pixel_attention_mask": mask,

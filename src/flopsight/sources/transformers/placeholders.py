@@ -12,6 +12,7 @@ _MODALITIES = (
     ("get_image_features", "pixel_values", ("image_token_id", "image_token_index"), 1),
     ("get_video_features", "pixel_values_videos", ("video_token_id", "video_token_index"), 2),
     ("get_audio_features", "input_features", ("audio_token_id", "audio_token_index"), 3),
+    ("get_audio_features", "input_values", ("audio_token_id", "audio_token_index"), 3),
 )
 """What makes the features, from which argument, which id stands for one, and its type among `mm_token_type_ids`."""
 
@@ -27,7 +28,7 @@ def with_placeholders(facts: Facts, given: dict[str, Any]) -> dict[str, Any]:
     batch, tokens = given["input_ids"].shape[0], given["input_ids"].shape[-1]
     runs = []
     for getter, argument, names, kind in _MODALITIES:
-        token = facts.read(*names)
+        token = facts.read(*names, of="text")
         if argument in given and token is not None and (count := _features(facts, getter, given)):
             runs.append((int(token), count // batch, kind))
     if not runs:
@@ -41,8 +42,13 @@ def with_placeholders(facts: Facts, given: dict[str, Any]) -> dict[str, Any]:
     parts.append(text.repeat(tokens - tokens // 2))
     types.append(torch.zeros(tokens - tokens // 2, dtype=torch.int64))
     ids = torch.cat(parts).repeat(batch, 1)
-    of_types = {"mm_token_type_ids": torch.cat(types).repeat(batch, 1)} if "mm_token_type_ids" in facts.takes else {}
-    return {**given, "input_ids": ids, **of_types}
+    beside = {
+        "mm_token_type_ids": torch.cat(types).repeat(batch, 1),
+        "image_embeds_position_mask": torch.cat(types).repeat(batch, 1),
+        "attention_mask": torch.ones_like(ids) if "feature_attention_mask" in given else None,
+    }
+    told = {name: value for name, value in beside.items() if name in facts.takes and value is not None}
+    return {**given, "input_ids": ids, **told}
 
 
 def _text_id(facts: Facts, taken: set[int]) -> int:
@@ -52,31 +58,36 @@ def _text_id(facts: Facts, taken: set[int]) -> int:
 
 
 def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
-    """How many features the model makes, found by making them without values; None where it cannot be told."""
+    """How many features the model makes, found by making them without values; None where it cannot be told.
+
+    A model without a method of its own for that puts them in the place of a single id.
+    """
     from flopsight.tracing.tracer import profile
 
-    make = getattr(facts.model, getter, None) or getattr(getattr(facts.model, "model", None), getter, None)
-    if make is None:
-        return None
+    makers = [module for module in facts.model.modules() if hasattr(module, getter)]
+    if not makers:
+        return facts.batch
+    make = getattr(makers[-1], getter)  # the innermost says what it takes
+    width = facts.model.get_input_embeddings().weight.shape[-1]
     takes = inspect.signature(make).parameters
     counts: list[int] = []
 
     def call(**kwargs: Any) -> None:
         made = make(**kwargs)
-        counts.append(_rows(getattr(made, "pooler_output", made)))
+        counts.append(_elems(getattr(made, "pooler_output", made)))
 
     arguments = {name: value for name, value in given.items() if name in takes and name != "input_ids"}
     try:
         profile(call, kwargs=arguments)
     except FlopsightError:
         return None
-    return counts[0]
+    return counts[0] // width
 
 
-def _rows(value: Any) -> int:
-    """Vectors in a tensor, or in a list of them."""
+def _elems(value: Any) -> int:
+    """Numbers in a tensor, or in a list of them."""
     import torch
 
     if isinstance(value, torch.Tensor):
-        return value.shape[:-1].numel()
-    return sum(map(_rows, value)) if isinstance(value, (list, tuple)) else 0
+        return value.numel()
+    return sum(map(_elems, value)) if isinstance(value, (list, tuple)) else 0

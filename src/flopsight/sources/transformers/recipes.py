@@ -2,14 +2,15 @@
 
 A recipe makes one argument, from the configuration and the sizes asked for. Which of them a model gets follows from its
 forward: all that it takes and that there is a recipe for, so that no tower is left out; those in `IF_NEEDED` only
-where it cannot be called without, or reads it first.
+where it cannot be called without, or reads it first. Where a recipe leaves the layout open, the model decides: the
+first is taken that it runs on, without computing anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import Any
 
 from flopsight.errors import FlopsightError, NeedsValuesError
@@ -21,66 +22,93 @@ from flopsight.sources.transformers.pixels import PIXELS
 from flopsight.sources.transformers.placeholders import with_placeholders
 from flopsight.sources.transformers.sound import SOUND
 from flopsight.sources.transformers.text import TEXT
+from flopsight.tracing.tracer import profile
 
-RECIPES = {**TEXT, **SOUND, **OTHERS, **PIXELS}
+RECIPES = {**TEXT, **SOUND, **PIXELS, **OTHERS}
 IF_NEEDED = {
     "inputs_embeds", "hidden_states", "encoder_hidden_states", "input_values", "pixel_values_videos",
-    "decoder_input_ids",
+    "decoder_input_ids", "actions", "image", "mask", "spatial_shapes",
 }  # fmt: skip
+USUAL = {
+    "image": [(side, side) for side in (224, 336, 448, 512, 640, 1024, 1536)],
+    "audio_s": [10.0, 1.0, 1.2],
+}
+"""Sizes that models are made for, where the configuration does not say."""
+
+MOST_TRIED = 64
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Arguments by name, whether these are all that the model needs, and the sizes that went into them."""
+    """Arguments by name, whether these are all that the model needs, whether it runs on them, and the sizes used."""
 
     kwargs: dict[str, Any]
     complete: bool
+    runs: bool
     used: frozenset[str]
 
 
 def inputs(model: Any, sizes: Sizes) -> Inputs:
-    """An input for each thing the model reads."""
-    facts = Facts(model, sizes)
+    """An input for each thing the model reads.
+
+    Images and clips are as large as the configuration says; where the model rejects that and the user set nothing, of
+    the first usual size that it takes.
+    """
+    first = _made(Facts(model, sizes))
+    if not first.complete or first.runs:
+        return first
+    usual = [replace(sizes, **{size: value}) for size in USUAL if size in first.used for value in USUAL[size]]
+    unset = [other for other in usual if all(getattr(sizes, size) is None for size in _changed(sizes, other))]
+    return next((other for sizes in unset if (other := _made(Facts(model, sizes))).runs), first)
+
+
+def _changed(one: Sizes, other: Sizes) -> set[str]:
+    return {size for size, value in vars(one).items() if getattr(other, size) != value}
+
+
+def _made(facts: Facts) -> Inputs:
     wanted = [name for name in facts.takes if _wanted(facts, name)]
     made = {name: RECIPES[name](facts) for name in wanted if name in RECIPES}
     known = {name: value for name, value in made.items() if value is not None}
-    complete = bool(wanted) and len(known) == len(wanted)
-    return Inputs(_settled(facts, known, try_out=complete), complete, frozenset(facts.used))
+    complete = bool(known) and all(name in known for name in wanted if facts.needs(name))
+    among = list(islice(_among(known), MOST_TRIED))
+    usual = with_placeholders(facts, among[0])
+    alone = complete and len(among) == 1
+    fitting = usual if alone else _fitting(facts, among) if complete else None
+    return Inputs(fitting or usual, complete, fitting is not None, frozenset(facts.used))
+
+
+def _fitting(facts: Facts, among: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first inputs that the model runs on; failing that, the first for which it runs until it asks for values."""
+    asking = None
+    for layouts in among:
+        given = with_placeholders(facts, layouts)
+        try:
+            profile(facts.model, kwargs=given)
+        except NeedsValuesError:
+            asking = asking or given
+        except FlopsightError:
+            continue
+        else:
+            return given
+    return asking
 
 
 def _wanted(facts: Facts, name: str) -> bool:
+    """Whether the model is given an argument, if there is a recipe."""
     if facts.needs(name):
         return True
+    if name not in RECIPES or (name in PIXELS and facts.lacks("vision")) or (name in SOUND and facts.lacks("audio")):
+        return False
     if name == "decoder_input_ids":
         return bool(getattr(facts.config, "is_encoder_decoder", False))
     if name == "pixel_values_videos":
         return not {"pixel_values", "pixel_values_images"} & set(facts.takes)
-    return name in RECIPES and name not in IF_NEEDED
-
-
-def _settled(facts: Facts, given: dict[str, Any], *, try_out: bool) -> dict[str, Any]:
-    """The inputs in the first layouts that the model runs on, with its placeholders among the ids."""
-    among = list(_among(given))
-    if len(among) == 1 or not try_out:
-        return with_placeholders(facts, among[0])
-    settled = (with_placeholders(facts, layouts) for layouts in among)
-    return next((layouts for layouts in settled if _runs(facts.model, layouts)), None) or with_placeholders(
-        facts, among[0]
-    )
+    return name not in IF_NEEDED or (name == "spatial_shapes" and "pixel_values" in facts.takes)
 
 
 def _among(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every way to choose a layout for each argument, the usual ones first."""
     layouts = [value.among if isinstance(value, Layouts) else (value,) for value in given.values()]
-    return (dict(zip(given, chosen, strict=True)) for chosen in product(*layouts))
-
-
-def _runs(model: Any, kwargs: dict[str, Any]) -> bool:
-    from flopsight.tracing.tracer import profile
-
-    try:
-        profile(model, kwargs=kwargs)
-    except NeedsValuesError:
-        return True  # the model took its inputs
-    except FlopsightError:
-        return False
-    return True
+    for chosen in product(*layouts):
+        yield {name: value for name, value in zip(given, chosen, strict=True) if value is not None}

@@ -8,19 +8,25 @@ from flopsight.sources.transformers.facts import SAMPLING_RATE, Facts
 from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.inputs import spec
 
+BANDS = (
+    "num_mel_bins", "n_mels", "input_feat_size", "input_feat_per_channel", "feature_projection_input_dim", "input_dim",
+    "n_mel_channels", "input_size", "feature_size", "model_in_dim", "mel_dim", "num_mel_channels", "input_feature_dim",
+    "semantic_feature_dim", "feat_in",
+)  # fmt: skip
 FRAMES_A_SECOND = 100
 CLIP_S = 30.0
+SAMPLES = SAMPLING_RATE
+LATENTS = 25
 
 
 def features(facts: Facts) -> Any:
     """A spectrum: as long as the model's positions say, else 30 seconds, 100 frames a second."""
-    bands = facts.read(
-        "num_mel_bins", "n_mels", "input_feat_size", "input_feat_per_channel", "feature_projection_input_dim",
-        "input_dim", "n_mel_channels", "input_size", "feature_size", of="audio", default=80,
-    )  # fmt: skip
-    frames = _frames(facts)
-    B = facts.batch
-    return Layouts(spec(B, bands, frames), spec(B, frames, bands), spec(B, 1, frames, bands), spec(bands, B * frames))
+    return Layouts(*(layout for bands in facts.all(*BANDS, of="audio") or [80] for layout in _spectra(facts, bands)))
+
+
+def _spectra(facts: Facts, bands: int) -> list[Any]:
+    B, frames = facts.batch, _frames(facts)
+    return [spec(B, bands, frames), spec(B, frames, bands), spec(B, 1, frames, bands), spec(bands, B * frames)]
 
 
 def _frames(facts: Facts) -> int:
@@ -35,7 +41,15 @@ def features_mask(facts: Facts) -> Any:
     """[B, T]: all frames are of the clip."""
     import torch
 
-    return torch.ones(facts.batch, _frames(facts), dtype=torch.int64)
+    full = torch.ones(facts.batch, _frames(facts), dtype=torch.int64)
+    return full if facts.needs("input_features_mask") else Layouts(full, full.bool(), None)
+
+
+def no_padding(facts: Facts) -> Any:
+    """[B, T]: none of the frames is padding."""
+    import torch
+
+    return torch.zeros(facts.batch, _frames(facts), dtype=torch.bool)
 
 
 def lengths(facts: Facts) -> Any:
@@ -46,17 +60,30 @@ def lengths(facts: Facts) -> Any:
 
 
 def wave(facts: Facts) -> Any:
-    """A waveform, with its channels where the model has convolutions over them; or the spectrum of one."""
-    rate = facts.read("sampling_rate", "sample_rate", of="audio", default=SAMPLING_RATE)
-    samples = round(facts.seconds() * SAMPLING_RATE) if facts.asked_seconds() is None else round(facts.seconds() * rate)
-    block = facts.read("hop_length", of="audio")
-    B = facts.batch
+    """A waveform, with its channels where the configuration counts them; or the spectrum of one."""
     if facts.read("num_mel_bins") and facts.read("max_length"):
-        return spec(B, facts.config.max_length, facts.config.num_mel_bins)
-    channels = facts.read("audio_channels", default=1)
-    return Layouts(spec(B, channels, samples), spec(B, samples)) if facts.read("audio_channels") else Layouts(
-        spec(B, samples), spec(B, channels, samples)
-    )
+        return spec(facts.batch, facts.config.max_length, facts.config.num_mel_bins)
+    channels = facts.read("audio_channels")
+    alone, beside = spec(facts.batch, _samples(facts)), spec(facts.batch, channels or 1, _samples(facts))
+    return Layouts(beside, alone) if channels else Layouts(alone, beside)
+
+
+def _samples(facts: Facts) -> int:
+    if facts.asked_seconds() is None:
+        return SAMPLES
+    return round(facts.seconds() * facts.read("sampling_rate", "sample_rate", of="audio", default=SAMPLING_RATE))
+
+
+def spectrogram(facts: Facts) -> Any:
+    """[B, T, M]: what a vocoder makes a waveform of."""
+    bands = facts.all(*BANDS, of="audio") or [80]
+    return Layouts(*(shape for size in bands for shape in _spectra(facts, size)[1::-1]))
+
+
+def latents(facts: Facts) -> Any:
+    """[B, width, T]: a second of what a codec decodes."""
+    widths = facts.all("latent_dim", "hidden_size", "codebook_dim", "vector_quantization_hidden_dimension", of="audio")
+    return Layouts(*(spec(facts.batch, width, LATENTS) for width in widths))
 
 
 SOUND = {
@@ -65,5 +92,12 @@ SOUND = {
     "input_features_mask": features_mask,
     "feature_attention_mask": features_mask,
     "feature_lens": lengths,
+    "chunk_sample_lengths": lengths,
+    "spectrogram": spectrogram,
+    "mel_spectrogram": spectrogram,
+    "audio_mel": spectrogram,
+    "audio_mel_mask": no_padding,
+    "mask": features_mask,
+    "latents": latents,
 }
 """By the argument of forward."""

@@ -1,17 +1,34 @@
-"""Inputs made of tokens: ids, boxes on a page, vectors in place of tokens, steps of a game."""
+"""Inputs made of tokens: ids, boxes on a page, vectors in place of tokens."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flopsight.sources.transformers.facts import Facts
+from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.inputs import spec
 
 
 def ids(facts: Facts) -> Any:
-    """A number for each token; for a choice among answers, two rows of them."""
-    choices = (2,) if type(facts.model).__name__.endswith("ForMultipleChoice") else ()
-    return spec(facts.batch, *choices, facts.tokens(), dtype="int64")
+    """A number for each token; for a choice among answers, two rows of them; for audio codes, several side by side."""
+    B, tokens = facts.batch, facts.tokens()
+    if type(facts.model).__name__.endswith("ForMultipleChoice"):
+        return spec(B, 2, tokens, dtype="int64")
+    streams = facts.all("num_codebooks", "num_channels", of="text")
+    shapes = [(B, tokens), *((B, tokens, some + more) for some in streams for more in (0, 1))]
+    return Layouts(*(spec(*shape, dtype="int64") for shape in [*shapes, *((B * some, tokens) for some in streams)]))
+
+
+def plain_ids(facts: Facts) -> Any:
+    """A number for each token."""
+    return spec(facts.batch, facts.tokens(), dtype="int64")
+
+
+def main_or_no_ids(facts: Facts) -> Any:
+    """Ids, or none where the model is told another thing instead."""
+    made = ids(facts)
+    among = made.among if isinstance(made, Layouts) else (made,)
+    return Layouts(*among) if facts.needs("input_ids") else Layouts(*among, None)
 
 
 def vectors(facts: Facts) -> Any:
@@ -21,25 +38,30 @@ def vectors(facts: Facts) -> Any:
 
 
 def boxes(facts: Facts) -> Any:
-    """Where each token stands on its page: all corners at the origin."""
+    """Where each token stands on its page, by two corners or by four: all at the origin."""
     import torch
 
-    width = 8 if facts.config.model_type == "bros" else 4
-    return torch.zeros(facts.batch, facts.tokens(), width, dtype=torch.int64)
+    two, four = (torch.zeros(facts.batch, facts.tokens(), sides, dtype=torch.int64) for sides in (4, 8))
+    return Layouts(two, four, two.float())
+
+
+def language(facts: Facts) -> Any:
+    """[B]: the first of the languages that a model knows, where it wants to be told."""
+    import torch
+
+    return Layouts(None, torch.zeros(facts.batch, dtype=torch.int64))
 
 
 TEXT = {
-    "input_ids": ids,
+    "input_ids": main_or_no_ids,
     "decoder_input_ids": ids,
-    "context_input_ids": ids,
-    "protein_input_ids": ids,
-    "protein_attention_mask": ids,
-    "qformer_input_ids": ids,
-    "classes_input_ids": ids,
-    "tasks_input_ids": ids,
+    "context_input_ids": plain_ids,
+    "protein_input_ids": plain_ids,
+    "protein_attention_mask": plain_ids,
+    "qformer_input_ids": plain_ids,
     "inputs_embeds": vectors,
-    "hidden_states": vectors,
     "encoder_hidden_states": vectors,
     "bbox": boxes,
+    "lang_ids": language,
 }
 """By the argument of forward: a function of the facts that gives a tensor to come, or None where it cannot tell."""
