@@ -66,9 +66,7 @@ def run_model(options: argparse.Namespace) -> Profile:
         from flopsight.sources import Sizes, resolve
 
         sizes = Sizes(options.batch, options.seq, options.image, options.audio, options.frames)
-        workload = resolve(
-            options.model, real=options.execute, train=options.train, sizes=sizes, task=options.task
-        )
+        workload = resolve(options.model, real=options.execute, train=options.train, sizes=sizes, task=options.task)
         tell(f"Measuring {workload.name}")
         from flopsight.tracing.tracer import profile
 

@@ -26,13 +26,17 @@ PARTS = {
 
 
 class Facts:
-    """A model and the sizes asked for; `used` collects the sizes that a recipe has read."""
+    """A model and the sizes asked for; `used` collects the sizes that a recipe has read.
+
+    features: how many a tower makes of its inputs, by the identities of these, once found.
+    """
 
     def __init__(self, model: Any, sizes: Sizes) -> None:
         self.model = model
         self.config = model.config
         self.name = type(model).__name__
         self.used: set[str] = set()
+        self.features: dict[tuple[int, ...], int | None] = {}
         self._sizes = sizes
         forward = inspect.signature(model.forward).parameters.values()
         variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

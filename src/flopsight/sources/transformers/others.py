@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flopsight.sources.transformers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts
+from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.sources.transformers.pixels import image
 from flopsight.sources.transformers.sound import features, latents, wave
 from flopsight.sources.transformers.text import vectors
-from flopsight.tracing.inputs import spec
 
 
 def hidden_states(facts: Facts) -> Any:
@@ -24,7 +23,7 @@ def series(facts: Facts) -> Any:
     """[B, L, channels]: the past of a time series."""
     length = facts.read("context_length", default=512)
     channels = facts.read("num_input_channels")
-    return spec(facts.batch, length, *((channels,) if channels else ()))
+    return tensor(facts.batch, length, *((channels,) if channels else ()))
 
 
 def no_padding(facts: Facts) -> Any:
@@ -45,47 +44,54 @@ def per_step(*names: str) -> Any:
     """[B, steps, width] of a game, with the width that the configuration has under the first of these names."""
 
     def make(facts: Facts) -> Any:
-        return spec(facts.batch, STEPS, facts.read(*names) if names else 1)
+        return tensor(facts.batch, STEPS, facts.read(*names) if names else 1)
 
     return make
 
 
 def steps(facts: Facts) -> Any:
     """[B, steps] of a game, counted."""
-    return spec(facts.batch, STEPS, dtype="int64")
+    return tensor(facts.batch, STEPS, dtype="int64")
 
 
 def anything(facts: Facts) -> Any:
     """[B, tokens, d_model]: what a model takes that reads any kind of data, or a wave."""
     width = facts.read("d_model")
-    return spec(facts.batch, facts.tokens(), width) if width else wave(facts)
+    return tensor(facts.batch, facts.tokens(), width) if width else wave(facts)
 
 
 def seen(facts: Facts) -> Any:
     """[B, 36, features]: objects seen in an image, by another model."""
-    return spec(facts.batch, OBJECTS, facts.read("visual_feat_dim"))
+    return tensor(facts.batch, OBJECTS, facts.read("visual_feat_dim"))
 
 
 def seen_at(facts: Facts) -> Any:
     """[B, 36, 4]: where they are."""
-    return spec(facts.batch, OBJECTS, facts.read("visual_pos_dim"))
+    return tensor(facts.batch, OBJECTS, facts.read("visual_pos_dim"))
 
 
 def task(facts: Facts) -> Any:
     """[B, length]: the task in words."""
-    return spec(facts.batch, facts.read("task_seq_len", default=facts.tokens()), dtype="int64")
+    return tensor(facts.batch, facts.read("task_seq_len", default=facts.tokens()), dtype="int64")
+
+
+def classes(facts: Facts) -> Any:
+    """[B]: how many classes each image is searched for."""
+    import torch
+
+    return torch.ones(facts.batch, dtype=torch.int64)
 
 
 def queries(facts: Facts) -> Any:
     """[B, queries, width]: what is asked of an image, learned."""
     count = facts.read("num_query_tokens", "num_queries", default=QUERIES)
-    return spec(facts.batch, count, facts.read("hidden_size"))
+    return tensor(facts.batch, count, facts.read("hidden_size"))
 
 
 def answers(facts: Facts) -> Any:
     """[B, places, width]: the features of an image that a part of a model attends to."""
     width = facts.read("encoder_hidden_size", "hidden_size", "d_model")
-    return spec(facts.batch, facts.tokens(), width)
+    return tensor(facts.batch, facts.tokens(), width)
 
 
 STEPS, OBJECTS, QUERIES = 20, 36, 32
@@ -105,6 +111,8 @@ OTHERS = {
     "visual_pos": seen_at,
     "task_inputs": task,
     "query_embeds": queries,
+    "classes_structure": classes,
     "encoder_hidden_states": answers,
+    "context": answers,
 }
 """By the argument of forward."""

@@ -173,7 +173,9 @@ def text_sees_images(facts: Facts) -> Any:
     """[B, tokens, 1]: each token sees the image."""
     import torch
 
-    return torch.ones(facts.batch, facts.tokens(), 1, dtype=torch.int64) if "perceiver_embeddings" in facts.takes else None
+    return (
+        torch.ones(facts.batch, facts.tokens(), 1, dtype=torch.int64) if "perceiver_embeddings" in facts.takes else None
+    )
 
 
 def merges(facts: Facts) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from flopsight.errors import FlopsightError
 from flopsight.sources.transformers.facts import Facts
+from flopsight.tracing.inputs import tensors_in
 
 _MODALITIES = (
     ("get_image_features", "pixel_values", ("image_token_id", "image_token_index"), 1),
@@ -62,32 +63,32 @@ def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
 
     A model without a method of its own for that puts them in the place of a single id.
     """
-    from flopsight.tracing.tracer import profile
-
     makers = [module for module in facts.model.modules() if hasattr(module, getter)]
     if not makers:
         return facts.batch
     make = getattr(makers[-1], getter)  # the innermost says what it takes
-    width = facts.model.get_input_embeddings().weight.shape[-1]
     takes = inspect.signature(make).parameters
+    arguments = {name: value for name, value in given.items() if name in takes and name != "input_ids"}
+    key = tuple(map(id, arguments.values()))
+    if key not in facts.features:
+        facts.features[key] = _counted(make, arguments, facts.model.get_input_embeddings().weight.shape[-1])
+    return facts.features[key]
+
+
+def _counted(make: Any, arguments: dict[str, Any], width: int) -> int | None:
+    """The vectors that `make` returns, of that width where their numbers make such."""
+    from flopsight.tracing.tracer import profile
+
     counts: list[int] = []
 
     def call(**kwargs: Any) -> None:
         made = make(**kwargs)
-        counts.append(_elems(getattr(made, "pooler_output", made)))
+        tensors = tensors_in(getattr(made, "pooler_output", made))
+        elems = sum(tensor.numel() for tensor in tensors)
+        counts.append(elems // width if elems % width == 0 else sum(t.shape[:-1].numel() for t in tensors))
 
-    arguments = {name: value for name, value in given.items() if name in takes and name != "input_ids"}
     try:
         profile(call, kwargs=arguments)
     except FlopsightError:
         return None
-    return counts[0] // width
-
-
-def _elems(value: Any) -> int:
-    """Numbers in a tensor, or in a list of them."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value.numel()
-    return sum(map(_elems, value)) if isinstance(value, (list, tuple)) else 0
+    return counts[0]

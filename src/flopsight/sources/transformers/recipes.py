@@ -22,6 +22,7 @@ from flopsight.sources.transformers.pixels import PIXELS
 from flopsight.sources.transformers.placeholders import with_placeholders
 from flopsight.sources.transformers.sound import SOUND
 from flopsight.sources.transformers.text import TEXT
+from flopsight.tracing.inputs import Plain
 from flopsight.tracing.tracer import profile
 
 RECIPES = {**TEXT, **SOUND, **PIXELS, **OTHERS}
@@ -29,13 +30,16 @@ IF_NEEDED = {
     "inputs_embeds", "hidden_states", "encoder_hidden_states", "input_values", "pixel_values_videos",
     "decoder_input_ids", "actions", "image", "mask", "spatial_shapes",
 }  # fmt: skip
+BESIDE = {"spatial_shapes": "pixel_values", "actions": "states", "encoder_hidden_states": "query_embeds"}
+"""What makes an argument needed that a model can be called without."""
+
 USUAL = {
     "image": [(side, side) for side in (224, 336, 448, 512, 640, 1024, 1536)],
     "audio_s": [10.0, 1.0, 1.2],
 }
 """Sizes that models are made for, where the configuration does not say."""
 
-MOST_TRIED = 64
+MANY, FEW = 32, 4
 
 
 @dataclass(frozen=True)
@@ -55,23 +59,20 @@ def inputs(model: Any, sizes: Sizes) -> Inputs:
     the first usual size that it takes.
     """
     first = _made(Facts(model, sizes))
-    if not first.complete or first.runs:
-        return first
-    usual = [replace(sizes, **{size: value}) for size in USUAL if size in first.used for value in USUAL[size]]
-    unset = [other for other in usual if all(getattr(sizes, size) is None for size in _changed(sizes, other))]
-    return next((other for sizes in unset if (other := _made(Facts(model, sizes))).runs), first)
+    if not first.complete or first.runs or any(name.endswith("grid_thw") for name in first.kwargs):
+        return first  # patches with a grid are of any size
+    open_to_us = [size for size in USUAL if size in first.used and getattr(sizes, size) is None]
+    usual = [replace(sizes, **{size: value}) for size in open_to_us for value in USUAL[size]]
+    return next((other for sizes in usual if (other := _made(Facts(model, sizes), most=FEW)).runs), first)
 
 
-def _changed(one: Sizes, other: Sizes) -> set[str]:
-    return {size for size, value in vars(one).items() if getattr(other, size) != value}
-
-
-def _made(facts: Facts) -> Inputs:
+def _made(facts: Facts, *, most: int = MANY) -> Inputs:
+    """The inputs, in one of up to so many combinations of layouts."""
     wanted = [name for name in facts.takes if _wanted(facts, name)]
     made = {name: RECIPES[name](facts) for name in wanted if name in RECIPES}
     known = {name: value for name, value in made.items() if value is not None}
     complete = bool(known) and all(name in known for name in wanted if facts.needs(name))
-    among = list(islice(_among(known), MOST_TRIED))
+    among = list(islice(_among(known), most))
     usual = with_placeholders(facts, among[0])
     alone = complete and len(among) == 1
     fitting = usual if alone else _fitting(facts, among) if complete else None
@@ -82,6 +83,8 @@ def _fitting(facts: Facts, among: list[dict[str, Any]]) -> dict[str, Any] | None
     """The first inputs that the model runs on; failing that, the first for which it runs until it asks for values."""
     asking = None
     for layouts in among:
+        if asking and not any(isinstance(value, Plain) for value in layouts.values()):
+            continue  # only values can help
         given = with_placeholders(facts, layouts)
         try:
             profile(facts.model, kwargs=given)
@@ -104,7 +107,8 @@ def _wanted(facts: Facts, name: str) -> bool:
         return bool(getattr(facts.config, "is_encoder_decoder", False))
     if name == "pixel_values_videos":
         return not {"pixel_values", "pixel_values_images"} & set(facts.takes)
-    return name not in IF_NEEDED or (name == "spatial_shapes" and "pixel_values" in facts.takes)
+    with_it = BESIDE.get(name)
+    return name not in IF_NEEDED or with_it in facts.takes
 
 
 def _among(given: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,12 @@ LATENTS = 25
 
 def features(facts: Facts) -> Any:
     """A spectrum: as long as the model's positions say, else 30 seconds, 100 frames a second."""
-    return Layouts(*(layout for bands in facts.all(*BANDS, of="audio") or [80] for layout in _spectra(facts, bands)))
+    return Layouts(*(layout for bands in _bands(facts) for layout in _spectra(facts, bands)))
+
+
+def _bands(facts: Facts) -> list[int]:
+    """How many bands a spectrum may have: as the configuration says, else as is usual."""
+    return facts.all(*BANDS, of="audio") or [80, 128]
 
 
 def _spectra(facts: Facts, bands: int) -> list[Any]:
@@ -76,8 +81,7 @@ def _samples(facts: Facts) -> int:
 
 def spectrogram(facts: Facts) -> Any:
     """[B, T, M]: what a vocoder makes a waveform of."""
-    bands = facts.all(*BANDS, of="audio") or [80]
-    return Layouts(*(shape for size in bands for shape in _spectra(facts, size)[1::-1]))
+    return Layouts(*(shape for size in _bands(facts) for shape in _spectra(facts, size)[1::-1]))
 
 
 def latents(facts: Facts) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flopsight.sources.transformers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts
+from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.tracing.inputs import spec
 
 
@@ -31,10 +31,20 @@ def main_or_no_ids(facts: Facts) -> Any:
     return Layouts(*among) if facts.needs("input_ids") else Layouts(*among, None)
 
 
+def passages(facts: Facts) -> Any:
+    """[B*D, tokens]: the documents that were found for each example."""
+    return tensor(facts.batch * facts.read("n_docs", default=1), facts.tokens(), dtype="int64")
+
+
+def scores(facts: Facts) -> Any:
+    """[B, D]: how well each document fits."""
+    return tensor(facts.batch, facts.read("n_docs"))
+
+
 def vectors(facts: Facts) -> Any:
     """A vector for each token."""
     width = facts.read("hidden_size", "d_model", "n_embd", "dim", of="text")
-    return width and spec(facts.batch, facts.tokens(), width)
+    return tensor(facts.batch, facts.tokens(), width)
 
 
 def boxes(facts: Facts) -> Any:
@@ -55,10 +65,16 @@ def language(facts: Facts) -> Any:
 TEXT = {
     "input_ids": main_or_no_ids,
     "decoder_input_ids": ids,
-    "context_input_ids": plain_ids,
+    "context_input_ids": passages,
+    "context_attention_mask": passages,
+    "doc_scores": scores,
     "protein_input_ids": plain_ids,
     "protein_attention_mask": plain_ids,
     "qformer_input_ids": plain_ids,
+    "classes_input_ids": plain_ids,
+    "classes_attention_mask": plain_ids,
+    "tasks_input_ids": plain_ids,
+    "tasks_attention_mask": plain_ids,
     "inputs_embeds": vectors,
     "encoder_hidden_states": vectors,
     "bbox": boxes,
