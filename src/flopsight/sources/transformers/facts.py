@@ -67,11 +67,11 @@ class Facts:
         return any(getattr(self.config, f"{of}_{name}", self) is None for name in ("config", "tower_config"))
 
     def parts(self, of: str) -> list[Any]:
-        """The configuration's parts of that kind, the configuration itself, and the parts of its other parts."""
+        """The configuration's parts of that kind, itself, and their parts; for text, itself first."""
         own = list(_inside(self.config))
         named = [part for name, part in own if any(word in name for word in PARTS.get(of, ()))]
         deeper = [part for outer in named for name, part in _inside(outer) if any(w in name for w in PARTS[of])]
-        return [*named, self.config, *deeper]
+        return [self.config, *named, *deeper] if of == "text" else [*named, self.config, *deeper]
 
     def _size(self, name: str) -> Any:
         self.used.add(name)
@@ -102,7 +102,8 @@ class Facts:
     def image(self) -> tuple[int, int]:
         """Height and width of an image."""
         if (asked := self._size("image")) is not None:
-            return tuple(asked)  # type: ignore[return-value]
+            height, width = asked
+            return height, width
         found = self.read("image_size", "img_size", "input_size", of="vision", default=IMAGE)
         if isinstance(found, dict):
             found = [found[side] for side in ("height", "width") if side in found] or IMAGE

@@ -75,6 +75,11 @@ def task(facts: Facts) -> Any:
     return tensor(facts.batch, facts.read("task_seq_len", default=facts.tokens()), dtype="int64")
 
 
+def point(facts: Facts) -> Any:
+    """[B, 1, 1, 2]: what to segment, by a single point in it."""
+    return tensor(facts.batch, 1, 1, 2)
+
+
 def classes(facts: Facts) -> Any:
     """[B]: how many classes each image is searched for."""
     import torch
@@ -114,5 +119,6 @@ OTHERS = {
     "classes_structure": classes,
     "encoder_hidden_states": answers,
     "context": answers,
+    "input_points": point,
 }
 """By the argument of forward."""

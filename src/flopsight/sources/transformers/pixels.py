@@ -21,7 +21,8 @@ def image(facts: Facts) -> Any:
         return Layouts(*(_some(facts, tiles) for tiles in TILES))
     if facts.read("num_frames", "frames_per_clip", of="vision"):
         return Layouts(video(facts), *_frame_by_frame(facts).among)
-    return Layouts(_single(facts), _some(facts, 1), _some(facts, 2), _some(facts, 4), _patches(facts))
+    several = [_some(facts, images) for images in (1, 2, 4)]
+    return Layouts(_single(facts), *several, _patches(facts), *_packed(facts).among)
 
 
 def video(facts: Facts) -> Any:
@@ -123,6 +124,11 @@ def rows_and_columns(facts: Facts) -> Any:
     return torch.tensor([facts.patches()] * facts.batch)
 
 
+def shape_if_asked(facts: Facts) -> Any:
+    """The same, where the model does not see it from the pixels."""
+    return Layouts(None, rows_and_columns(facts))
+
+
 def places(facts: Facts) -> Any:
     """[B, N, 2]: column and row of each patch."""
     import torch
@@ -198,7 +204,7 @@ PIXELS = {
     "spatial_shapes": rows_and_columns,
     "target_sizes": rows_and_columns,
     "image_sizes": sizes,
-    "image_grid_hw": rows_and_columns,
+    "image_grid_hw": shape_if_asked,
     "image_position_ids": places,
     "pixel_position_ids": places,
     "pixel_attention_mask": mask,

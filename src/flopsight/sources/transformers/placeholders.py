@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
-from flopsight.errors import FlopsightError
+from flopsight.errors import FlopsightError, ModelError
 from flopsight.sources.transformers.facts import Facts
 from flopsight.tracing.inputs import tensors_in
+from flopsight.tracing.tracer import profile
 
 _MODALITIES = (
     ("get_image_features", "pixel_values", ("image_token_id", "image_token_index"), 1),
@@ -29,7 +31,7 @@ def with_placeholders(facts: Facts, given: dict[str, Any]) -> dict[str, Any]:
     batch, tokens = given["input_ids"].shape[0], given["input_ids"].shape[-1]
     runs = []
     for getter, argument, names, kind in _MODALITIES:
-        token = facts.read(*names, of="text")
+        token = _TEXT_ID if "image_embeds_position_mask" in facts.takes else facts.read(*names, of="text")
         if argument in given and token is not None and (count := _features(facts, getter, given)):
             runs.append((int(token), count // batch, kind))
     if not runs:
@@ -61,24 +63,23 @@ def _text_id(facts: Facts, taken: set[int]) -> int:
 def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
     """How many features the model makes, found by making them without values; None where it cannot be told.
 
-    A model without a method of its own for that puts them in the place of a single id.
+    A model without a method of its own for that has a fixed number, or puts all of them in the place of a single id.
     """
     makers = [module for module in facts.model.modules() if hasattr(module, getter)]
     if not makers:
-        return facts.batch
+        return facts.batch * int(facts.read("latent_query_num", default=1))
     make = getattr(makers[-1], getter)  # the innermost says what it takes
     takes = inspect.signature(make).parameters
     arguments = {name: value for name, value in given.items() if name in takes and name != "input_ids"}
     key = tuple(map(id, arguments.values()))
     if key not in facts.features:
-        facts.features[key] = _counted(make, arguments, facts.model.get_input_embeddings().weight.shape[-1])
+        width = facts.model.get_input_embeddings().weight.shape[-1]
+        facts.features[key] = _counted(make, arguments, width) or _complained_of(facts.model, given)
     return facts.features[key]
 
 
 def _counted(make: Any, arguments: dict[str, Any], width: int) -> int | None:
     """The vectors that `make` returns, of that width where their numbers make such."""
-    from flopsight.tracing.tracer import profile
-
     counts: list[int] = []
 
     def call(**kwargs: Any) -> None:
@@ -92,3 +93,15 @@ def _counted(make: Any, arguments: dict[str, Any], width: int) -> int | None:
     except FlopsightError:
         return None
     return counts[0]
+
+
+def _complained_of(model: Any, given: dict[str, Any]) -> int | None:
+    """The vectors that a model says it made, where it finds no ids for them."""
+    try:
+        profile(model, kwargs=given)
+    except ModelError as error:
+        found = re.search(r"tokens: 0, features: (\d+)", str(error))
+        return int(found[1]) if found else None
+    except FlopsightError:
+        return None
+    return None

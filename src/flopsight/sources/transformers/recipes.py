@@ -33,8 +33,8 @@ IF_NEEDED = {
 BESIDE = {"spatial_shapes": "pixel_values", "actions": "states", "encoder_hidden_states": "query_embeds"}
 """What makes an argument needed that a model can be called without."""
 
-USUAL = {
-    "image": [(side, side) for side in (224, 336, 448, 512, 640, 1024, 1536)],
+USUAL: dict[str, list[Any]] = {
+    "image": [(side, side) for side in (224, 336, 448, 490, 512, 640, 1024, 1536)],
     "audio_s": [10.0, 1.0, 1.2],
 }
 """Sizes that models are made for, where the configuration does not say."""
@@ -81,9 +81,9 @@ def _made(facts: Facts, *, most: int = MANY) -> Inputs:
 
 def _fitting(facts: Facts, among: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The first inputs that the model runs on; failing that, the first for which it runs until it asks for values."""
-    asking = None
+    asking, with_values = None, [layouts for layouts in among if any(isinstance(v, Plain) for v in layouts.values())]
     for layouts in among:
-        if asking and not any(isinstance(value, Plain) for value in layouts.values()):
+        if asking and not any(layouts is known for known in with_values):
             continue  # only values can help
         given = with_placeholders(facts, layouts)
         try:
@@ -94,7 +94,7 @@ def _fitting(facts: Facts, among: list[dict[str, Any]]) -> dict[str, Any] | None
             continue
         else:
             return given
-    return asking
+    return None if with_values else asking
 
 
 def _wanted(facts: Facts, name: str) -> bool:

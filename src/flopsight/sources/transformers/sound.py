@@ -11,7 +11,7 @@ from flopsight.tracing.inputs import spec
 BANDS = (
     "num_mel_bins", "n_mels", "input_feat_size", "input_feat_per_channel", "feature_projection_input_dim", "input_dim",
     "n_mel_channels", "input_size", "feature_size", "model_in_dim", "mel_dim", "num_mel_channels", "input_feature_dim",
-    "semantic_feature_dim", "feat_in",
+    "semantic_feature_dim", "feat_in", "d_model",
 )  # fmt: skip
 FRAMES_A_SECOND = 100
 CLIP_S = 30.0
@@ -26,7 +26,7 @@ def features(facts: Facts) -> Any:
 
 def _bands(facts: Facts) -> list[int]:
     """How many bands a spectrum may have: as the configuration says, else as is usual."""
-    return facts.all(*BANDS, of="audio") or [80, 128]
+    return facts.all(*BANDS, of="audio") or [80, 128, 160]
 
 
 def _spectra(facts: Facts, bands: int) -> list[Any]:
@@ -39,7 +39,8 @@ def _frames(facts: Facts) -> int:
     if asked is not None:
         return round(asked * FRAMES_A_SECOND)
     positions = facts.read("max_source_positions", of="audio")
-    return 2 * positions if isinstance(positions, int) else round(CLIP_S * FRAMES_A_SECOND)
+    usual = round(CLIP_S * FRAMES_A_SECOND)
+    return min(2 * positions, usual) if isinstance(positions, int) else usual
 
 
 def features_mask(facts: Facts) -> Any:
@@ -76,7 +77,8 @@ def wave(facts: Facts) -> Any:
 def _samples(facts: Facts) -> int:
     if facts.asked_seconds() is None:
         return SAMPLES
-    return round(facts.seconds() * facts.read("sampling_rate", "sample_rate", of="audio", default=SAMPLING_RATE))
+    rate = int(facts.read("sampling_rate", "sample_rate", of="audio", default=SAMPLING_RATE))
+    return round(facts.seconds() * rate)
 
 
 def spectrogram(facts: Facts) -> Any:

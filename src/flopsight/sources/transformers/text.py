@@ -15,8 +15,10 @@ def ids(facts: Facts) -> Any:
     if type(facts.model).__name__.endswith("ForMultipleChoice"):
         return spec(B, 2, tokens, dtype="int64")
     streams = facts.all("num_codebooks", "num_channels", of="text")
-    shapes = [(B, tokens), *((B, tokens, some + more) for some in streams for more in (0, 1))]
-    return Layouts(*(spec(*shape, dtype="int64") for shape in [*shapes, *((B * some, tokens) for some in streams)]))
+    beside = [(B, tokens, some + more) for some in streams for more in (0, 1)]
+    below = [(B * some, tokens) for some in streams]  # which those that say how many channels their audio has take
+    shapes = [*below, (B, tokens)] if streams and facts.read("audio_channels") else [(B, tokens), *beside]
+    return Layouts(*(spec(*shape, dtype="int64") for shape in shapes))
 
 
 def plain_ids(facts: Facts) -> Any:
