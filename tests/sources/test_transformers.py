@@ -23,7 +23,9 @@ TEXT = (
     "'num_key_value_heads': 2, 'head_dim': 16}"
 )
 VISION = "'hidden_size': 32, 'intermediate_size': 48, 'num_hidden_layers': 2, 'num_attention_heads': 2"
-SMALL_GEMMA3 = f"gemma3(text_config={TEXT}, vision_config={{{VISION}, 'image_size': 56, 'patch_size': 14}}, mm_tokens_per_image=4)"
+SMALL_GEMMA3 = (
+    f"gemma3(text_config={TEXT}, vision_config={{{VISION}, 'image_size': 56, 'patch_size': 14}}, mm_tokens_per_image=4)"
+)
 SMALL_QWEN3_VL = (
     "qwen3_vl(text_config={'hidden_size': 64, 'intermediate_size': 96, 'num_hidden_layers': 4, 'head_dim': 16, "
     "'num_attention_heads': 4, 'num_key_value_heads': 2, 'rope_parameters': {'rope_type': 'default', "
@@ -105,5 +107,3 @@ def test_families_get_what_they_read_and_every_part_runs(name, inputs) -> None:
     towers = {n for n, child in workload.model.named_children() if any(True for _ in child.parameters())}
     assert p.macs > 0
     assert towers, ran
-
-

@@ -73,20 +73,17 @@ def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
     arguments = {name: value for name, value in given.items() if name in takes and name != "input_ids"}
     key = tuple(map(id, arguments.values()))
     if key not in facts.features:
-        width = facts.model.get_input_embeddings().weight.shape[-1]
-        facts.features[key] = _counted(make, arguments, width) or _complained_of(facts.model, given)
+        facts.features[key] = _counted(make, arguments) or _complained_of(facts.model, given)
     return facts.features[key]
 
 
-def _counted(make: Any, arguments: dict[str, Any], width: int) -> int | None:
-    """The vectors that `make` returns, of that width where their numbers make such."""
+def _counted(make: Any, arguments: dict[str, Any]) -> int | None:
+    """The vectors that `make` returns."""
     counts: list[int] = []
 
     def call(**kwargs: Any) -> None:
         made = make(**kwargs)
-        tensors = tensors_in(getattr(made, "pooler_output", made))
-        elems = sum(tensor.numel() for tensor in tensors)
-        counts.append(elems // width if elems % width == 0 else sum(t.shape[:-1].numel() for t in tensors))
+        counts.append(sum(t.shape[:-1].numel() for t in tensors_in(getattr(made, "pooler_output", made))))
 
     try:
         profile(call, kwargs=arguments)

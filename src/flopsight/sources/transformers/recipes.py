@@ -74,7 +74,7 @@ def _made(facts: Facts, *, most: int = MANY) -> Inputs:
     complete = bool(known) and all(name in known for name in wanted if facts.needs(name))
     among = list(islice(_among(known), most))
     usual = with_placeholders(facts, among[0])
-    alone = complete and len(among) == 1
+    alone = complete and len(among) == 1 and not facts.used & USUAL.keys()
     fitting = usual if alone else _fitting(facts, among) if complete else None
     return Inputs(fitting or usual, complete, fitting is not None, frozenset(facts.used))
 

@@ -30,7 +30,8 @@ def main_or_no_ids(facts: Facts) -> Any:
     """Ids, or none where the model is told another thing instead."""
     made = ids(facts)
     among = made.among if isinstance(made, Layouts) else (made,)
-    return Layouts(*among) if facts.needs("input_ids") else Layouts(*among, None)
+    alone = facts.needs("input_ids") and "input_features" not in facts.takes
+    return Layouts(*among) if alone else Layouts(*among, None)
 
 
 def passages(facts: Facts) -> Any:
