@@ -1,7 +1,8 @@
 """Published parameter counts of models, with their public configurations.
 
-Each count is the total that the model's page on the Hugging Face hub shows (the elements of its safetensors files), or
-of its paper; what a file holds besides parameters, or leaves out, is said beside it.
+The counts are those that the models' pages and papers state, noted from memory, without the network; each follows to
+the digit from the configuration beside it, which is what the test checks. DeepSeek-V3's is given without the buffers
+that its page counts.
 """
 
 from __future__ import annotations

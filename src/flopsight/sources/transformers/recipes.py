@@ -8,12 +8,13 @@ first is taken that it runs on, without computing anything.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import Any
 
-from flopsight.errors import FlopsightError, NeedsValuesError
+from flopsight.errors import FlopsightError, NeedsValuesError, StandInWarning
 from flopsight.sources import Sizes
 from flopsight.sources.transformers.facts import Facts
 from flopsight.sources.transformers.layouts import Layouts
@@ -87,7 +88,9 @@ def _fitting(facts: Facts, among: list[dict[str, Any]]) -> dict[str, Any] | None
             continue  # only values can help
         given = with_placeholders(facts, layouts)
         try:
-            profile(facts.model, kwargs=given)
+            with warnings.catch_warnings():  # what a trial leaves behind, its error may hold
+                warnings.simplefilter("ignore", StandInWarning)
+                profile(facts.model, kwargs=given)
         except NeedsValuesError:
             asking = asking or given
         except FlopsightError:
