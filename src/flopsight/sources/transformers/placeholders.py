@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import Any
 
-from flopsight.errors import FlopsightError, ModelError
+from flopsight.errors import ModelError, NeedsValuesError
 from flopsight.sources.transformers.facts import Facts
 from flopsight.tracing.inputs import tensors_in
 from flopsight.tracing.tracer import profile
@@ -23,7 +23,10 @@ _TEXT_ID = 5
 
 
 def with_placeholders(facts: Facts, given: dict[str, Any]) -> dict[str, Any]:
-    """The inputs with placeholders put between the tokens of the text, where a model finds its features by them."""
+    """The inputs with placeholders put between the tokens of the text, where a model finds its features by them.
+
+    Raises: FlopsightError where a tower rejects its inputs.
+    """
     if "input_ids" not in given:
         return given
     import torch
@@ -61,7 +64,7 @@ def _text_id(facts: Facts, taken: set[int]) -> int:
 
 
 def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
-    """How many features the model makes, found by making them without values; None where it cannot be told.
+    """How many features the model makes, found by making them without values; None where it takes values.
 
     A model without a method of its own for that has a fixed number, or puts all of them in the place of a single id.
     """
@@ -73,7 +76,10 @@ def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
     arguments = {name: value for name, value in given.items() if name in takes and name != "input_ids"}
     key = tuple(map(id, arguments.values()))
     if key not in facts.features:
-        facts.features[key] = _counted(make, arguments) or _complained_of(facts.model, given)
+        told = all(
+            name in arguments for name, p in takes.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+        )
+        facts.features[key] = _counted(make, arguments) if told else _complained_of(facts.model, given)
     return facts.features[key]
 
 
@@ -87,7 +93,7 @@ def _counted(make: Any, arguments: dict[str, Any]) -> int | None:
 
     try:
         profile(call, kwargs=arguments)
-    except FlopsightError:
+    except NeedsValuesError:
         return None
     return counts[0]
 
@@ -97,8 +103,7 @@ def _complained_of(model: Any, given: dict[str, Any]) -> int | None:
     try:
         profile(model, kwargs=given)
     except ModelError as error:
-        found = re.search(r"tokens: 0, features: (\d+)", str(error))
-        return int(found[1]) if found else None
-    except FlopsightError:
-        return None
+        if found := re.search(r"tokens: 0, features: (\d+)", str(error)):
+            return int(found[1])
+        raise
     return None

@@ -74,30 +74,31 @@ def _made(facts: Facts, *, most: int = MANY) -> Inputs:
     known = {name: value for name, value in made.items() if value is not None}
     complete = bool(known) and all(name in known for name in wanted if facts.needs(name))
     among = list(islice(_among(known), most))
-    usual = with_placeholders(facts, among[0])
     alone = complete and len(among) == 1 and not facts.used & USUAL.keys()
-    fitting = usual if alone else _fitting(facts, among) if complete else None
-    return Inputs(fitting or usual, complete, fitting is not None, frozenset(facts.used))
+    kwargs, runs = (among[0], complete) if alone or not complete else _fitting(facts, among)
+    return Inputs(kwargs, complete, runs, frozenset(facts.used))
 
 
-def _fitting(facts: Facts, among: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The first inputs that the model runs on; failing that, the first for which it runs until it asks for values."""
-    asking, with_values = None, [layouts for layouts in among if any(isinstance(v, Plain) for v in layouts.values())]
+def _fitting(facts: Facts, among: list[dict[str, Any]]) -> tuple[dict[str, Any], bool]:
+    """The first inputs that the model runs on, or runs on until it asks for values; else the first, and False."""
+    asking, rejected = None, None
+    with_values = [layouts for layouts in among if any(isinstance(value, Plain) for value in layouts.values())]
     for layouts in among:
         if asking and not any(layouts is known for known in with_values):
             continue  # only values can help
-        given = with_placeholders(facts, layouts)
+        given = layouts
         try:
+            given = with_placeholders(facts, layouts)
             with warnings.catch_warnings():  # what a trial leaves behind, its error may hold
                 warnings.simplefilter("ignore", StandInWarning)
                 profile(facts.model, kwargs=given)
         except NeedsValuesError:
             asking = asking or given
         except FlopsightError:
-            continue
+            rejected = rejected or given
         else:
-            return given
-    return None if with_values else asking
+            return given, True
+    return asking or rejected or among[0], asking is not None and not with_values
 
 
 def _wanted(facts: Facts, name: str) -> bool:
