@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from models.published import PUBLISHED, Published
+from published import PUBLISHED, Published
 
 from flopsight import profile
 from flopsight.sources import resolve
