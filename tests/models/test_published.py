@@ -30,7 +30,7 @@ def test_deepseek_v3_has_its_671_b_and_uses_37_b() -> None:
     workload = resolve("transformers:deepseek_v3")
     total = 671_026_404_352
     assert total + 58 * 256 == 671_026_419_200
-    experts = profile(workload.model, kwargs=workload.kwargs).experts()
+    experts = profile(workload.model, kwargs=workload.kwargs).experts
     assert experts is not None
     assert experts.params == total
     assert experts.active_params == total - 58 * (256 - 8) * 3 * 7168 * 2048 == 37_552_282_624
