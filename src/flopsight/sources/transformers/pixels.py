@@ -152,7 +152,8 @@ def mask(facts: Facts) -> Any:
     if "spatial_shapes" in facts.takes:
         rows, columns = facts.patches()
         return torch.ones(facts.batch, rows * columns, dtype=torch.int64)
-    return Layouts(None, torch.ones(facts.batch, 1, *facts.image(), dtype=torch.int64))
+    pixels = torch.ones(facts.batch, 1, *facts.image(), dtype=torch.int64)
+    return Layouts(None, pixels, torch.ones(facts.batch, 1, dtype=torch.bool))
 
 
 def flattened(facts: Facts) -> Any:

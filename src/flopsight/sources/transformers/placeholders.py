@@ -79,7 +79,8 @@ def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
         told = all(
             name in arguments for name, p in takes.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
         )
-        facts.features[key] = _counted(make, arguments) if told else _complained_of(facts.model, given)
+        count = _counted(make, arguments) if told else None
+        facts.features[key] = count or _complained_of(facts.model, given)
     return facts.features[key]
 
 

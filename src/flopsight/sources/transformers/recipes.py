@@ -40,7 +40,9 @@ USUAL: dict[str, list[Any]] = {
 }
 """Sizes that models are made for, where the configuration does not say."""
 
-MANY, FEW = 32, 4
+MANY = 32
+FEW = {"image": 4, "audio_s": 20}
+"""How many combinations of layouts are tried at the first size, and at each of the usual ones."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,13 @@ def inputs(model: Any, sizes: Sizes) -> Inputs:
     first = _made(Facts(model, sizes))
     if not first.complete or first.runs or any(name.endswith("grid_thw") for name in first.kwargs):
         return first  # patches with a grid are of any size
-    open_to_us = [size for size in USUAL if size in first.used and getattr(sizes, size) is None]
-    usual = [replace(sizes, **{size: value}) for size in open_to_us for value in USUAL[size]]
-    return next((other for sizes in usual if (other := _made(Facts(model, sizes), most=FEW)).runs), first)
+    for size in USUAL:
+        if size in first.used and getattr(sizes, size) is None:
+            for value in USUAL[size]:
+                other = _made(Facts(model, replace(sizes, **{size: value})), most=FEW[size])
+                if other.runs:
+                    return other
+    return first
 
 
 def _made(facts: Facts, *, most: int = MANY) -> Inputs:
@@ -98,7 +104,9 @@ def _fitting(facts: Facts, among: list[dict[str, Any]]) -> tuple[dict[str, Any],
             rejected = rejected or given
         else:
             return given, True
-    return asking or rejected or among[0], asking is not None and not with_values
+    if asking and not with_values:
+        return asking, True
+    return rejected or asking or among[0], False
 
 
 def _wanted(facts: Facts, name: str) -> bool:
