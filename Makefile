@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 FUZZ ?= 10000
 
-.PHONY: help demo test check docs site fuzz sweep mutants golden bench format clean
+.PHONY: help demo test check docs zoo site fuzz sweep mutants golden bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
@@ -20,11 +20,12 @@ help:
 	@echo 'make check   format, lint and types only'
 	@echo 'make mutants break each formula, and see its proof fail (a few minutes)'
 	@echo 'make docs    write the generated pages, tables and pictures of docs/ anew'
+	@echo 'make zoo     count every model of torchvision and timm for docs/ anew (minutes)'
 	@echo 'make site    build the website of docs/ into build/site'
 	@echo 'make fuzz    run 10,000 random programs (FUZZ=N), and print what differs'
 	@echo "make sweep   hold stand-ins to PyTorch's own samples of each operator (minutes; SWEEP=part of a name)"
 	@echo 'make golden  write the figures of tests/golden anew, and print what moved'
-	@echo 'make bench   time flopsight beside other tools (about half an hour)'
+	@echo 'make bench   time flopsight beside other tools (about three quarters of an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
 	@echo 'make clean   remove $(VENV) and caches'
 	@echo 'Another PyTorch: make demo TORCH=torch==2.9.1, make test TORCH=torch==2.9.1 VENV=.venv-2.9 PYTHON=python3.12'
@@ -72,6 +73,10 @@ mutants: $(TOOLS)
 docs: $(TOOLS)
 	$(BIN)/python -m flopsight.coverage docs/operators.md
 	cd tests && for page in conventions.table compat.page picture; do $(abspath $(BIN))/python -m $$page || exit; done
+
+zoo: $(TOOLS)
+	$(BIN)/flopsight zoo torchvision --out docs/zoo-torchvision.md
+	$(BIN)/flopsight zoo timm --out docs/zoo-timm.csv
 
 # Not --quiet: warnings that are not shown do not count. The variable keeps the theme's notice away that it will end, of
 # which requirements/docs.txt tells.

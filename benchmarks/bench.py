@@ -1,6 +1,6 @@
 """Time flopsight beside other tools: every measurement in a process of its own, several rounds, medians.
 
-    python benchmarks/bench.py [--rounds 3] [--models resnet50,swin_t] [--only warm,cold,llama,import]
+    python benchmarks/bench.py [--rounds 3] [--models resnet50,swin_t] [--only warm,cold,...]
     python benchmarks/bench.py --show benchmarks/results/FILE.json
 
 Prints tables as Markdown and keeps all figures in benchmarks/results/. Nothing else should run on the machine.
@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 MODELS = ("resnet50", "swin_t", "vit_b_16", "efficientnet_v2_s")
 LLAMA = (("flopsight", "small"), ("flopsight", "block"), ("FlopCounterMode (fake)", "small"))
 IMPORTS_PER_ROUND = 5
+KINDS = ("warm", "cold", "llama", "deepseek", "search", "zoo", "import")
 
 
 def plan(kinds: list[str], models: list[str]) -> list[tuple[str, ...]]:
@@ -35,6 +36,8 @@ def plan(kinds: list[str], models: list[str]) -> list[tuple[str, ...]]:
         *[(kind, *arguments) for kind in ("warm", "cold") if kind in kinds for arguments in on],
         *[("command", model) for model in models if "cold" in kinds],
         *[("llama", *arguments) for arguments in LLAMA if "llama" in kinds],
+        *[("search", tool, device) for tool in TOOLS for device in TOOLS[tool].devices if "search" in kinds],
+        *[(kind,) for kind in ("deepseek", "zoo") if kind in kinds],
         *[("import",)] * (IMPORTS_PER_ROUND if "import" in kinds else 0),
     ]
 
@@ -90,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", default=",".join(MODELS), help="torchvision models, separated by commas")
-    parser.add_argument("--only", default="warm,cold,llama,import", help="kinds of measurement, separated by commas")
+    parser.add_argument("--only", default=",".join(KINDS), help="kinds of measurement, separated by commas")
     parser.add_argument("--show", type=Path, help="print the tables of an earlier run")
     options = parser.parse_args()
     if options.show:

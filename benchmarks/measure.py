@@ -4,18 +4,25 @@ python measure.py warm TOOL MODEL DEVICE     first and repeated calls, after ano
 python measure.py cold TOOL MODEL DEVICE     one call; the caller times the whole process
 python measure.py llama TOOL WARMUP          a model of 405 billion parameters, on the meta device
 python measure.py import                     `import flopsight`
+python measure.py deepseek                   DeepSeek-V3, built and counted
+python measure.py zoo                        every model of torchvision, in as many processes as there are cores
+python measure.py search TOOL DEVICE         networks of one search space, after one of them
 """
 
 from __future__ import annotations
 
 import json
+import random
 import resource
 import sys
 import time
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 REPEATS = 9
+SEARCH_MODELS = 200
+SEARCH_LAYERS = 12
 RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 LLAMA = {
     "hidden_size": 16384,
@@ -116,10 +123,82 @@ def importing() -> dict[str, Any]:
     return {"import_s": time.perf_counter() - start, "torch": "torch" in sys.modules}
 
 
+def deepseek() -> dict[str, Any]:
+    """Seconds for making DeepSeek-V3 of its published configuration, transformers' default, and for counting it."""
+    from tools import quietly
+
+    from flopsight.sources import resolve
+
+    quietly("flopsight", *small("meta"))
+    start = time.perf_counter()
+    model = resolve("transformers:deepseek_v3").model
+    built = time.perf_counter()
+    import torch
+
+    total = quietly("flopsight", model, torch.zeros(1, 2048, dtype=torch.int64, device="meta"))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    count_s = time.perf_counter() - built
+    return {"build_s": built - start, "count_s": count_s, "total": total, "parameters": parameters}
+
+
+def zoo() -> dict[str, Any]:
+    """Models a second over all of torchvision, from the call to the last row, starting the processes included."""
+    import flopsight
+    from flopsight.sources.torchvision_operators import torchvision_importable
+
+    with torchvision_importable():
+        from torchvision.models import list_models
+    models = [f"torchvision:{name}" for name in list_models()]
+    start = time.perf_counter()
+    rows = flopsight.sweep(models)
+    seconds = time.perf_counter() - start
+    counted = sum(row.status == "counted" for row in rows)
+    return {"models": len(rows), "counted": counted, "per_s": len(rows) / seconds}
+
+
+def candidate(widths: list[int]) -> Any:
+    """A network of the search space: a convolution, a norm and an activation for each width, every other halving."""
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    for index, (before, after) in enumerate(zip([3, *widths], widths, strict=False)):
+        layers += [nn.Conv2d(before, after, 3, 1 + index % 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 10)).eval()
+
+
+def search(tool: str, device: str) -> dict[str, Any]:
+    """Models a second over random networks of the same operators and other widths; making them is not timed."""
+    import torch
+    from tools import quietly
+
+    chance = random.Random(0)
+    with torch.device(device):
+        first, *models = (
+            candidate([8 * chance.randint(1, 16) for _ in range(SEARCH_LAYERS)]) for _ in range(1 + SEARCH_MODELS)
+        )
+        x = torch.rand(1, 3, 64, 64)
+    quietly(tool, first, x)
+    start = time.perf_counter()
+    total = sum(quietly(tool, model, x) for model in models)
+    return {"per_s": len(models) / (time.perf_counter() - start), "total": total}
+
+
+MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "warm": warm,
+    "cold": cold,
+    "llama": large,
+    "import": importing,
+    "deepseek": deepseek,
+    "zoo": zoo,
+    "search": search,
+}
+
+
 def main(what: str, *arguments: str) -> None:
-    """Measure, and print the result with the process's peak memory."""
-    result = {"warm": warm, "cold": cold, "llama": large, "import": importing}[what](*arguments)
-    result["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT_BYTES
+    """Measure, and print the result with the peak memory of the largest process."""
+    result = MEASUREMENTS[what](*arguments)
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    result["peak_bytes"] = max(peaks) * RSS_UNIT_BYTES
     print(json.dumps(result))
 
 

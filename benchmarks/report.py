@@ -88,6 +88,53 @@ def llama(results: list[dict[str, Any]]) -> list[str]:
     return ["### Llama-3.1-405B, 1 x 2,048 tokens, meta device", table(rows)]
 
 
+def deepseek(results: list[dict[str, Any]]) -> list[str]:
+    """The largest model: making it and counting it."""
+    found = {f: medians(results, "deepseek", f).get(()) for f in ("build_s", "count_s", "peak_bytes")}
+    build_s, count_s, peak_bytes = found.values()
+    if build_s is None or count_s is None or peak_bytes is None:
+        return []
+    rows: list[Row] = [
+        ("", "built", "counted", "together", "peak memory of the process"),
+        (
+            "flopsight",
+            f"{build_s:.2f} s",
+            f"{count_s:.2f} s",
+            f"{build_s + count_s:.2f} s",
+            f"{peak_bytes / MIB:.0f} MiB",
+        ),
+    ]
+    return ["### DeepSeek-V3 671B, 1 x 2,048 tokens", table(rows)]
+
+
+def search(results: list[dict[str, Any]]) -> list[str]:
+    """Networks of one search space."""
+    found = medians(results, "search", "per_s")
+    if not found:
+        return []
+    ours = [key for key in found if key[0] == "flopsight"]
+    fastest = max((value for key, value in found.items() if key not in ours), default=None)
+    rows: list[Row] = [("", "models per second")]
+    rows += [(f"{tool}, {device}", f"{value:.1f}") for (tool, device), value in found.items()]
+    if fastest is not None:
+        rows += [
+            (f"**{tool}, {device} / fastest other**", f"**{found[tool, device] / fastest:.2f}**")
+            for tool, device in ours
+        ]
+    return ["### An architecture search: networks of the same operators and other widths", table(rows)]
+
+
+def zoo(results: list[dict[str, Any]]) -> list[str]:
+    """All of torchvision."""
+    if (per_s := medians(results, "zoo", "per_s").get(())) is None:
+        return []
+    (models, counted) = next(
+        (r["models"], r["counted"]) for r in results if "per_s" in r and r["arguments"][0] == "zoo"
+    )
+    sentence = f"{per_s:.1f} models per second: {counted} of {models} counted, starting the processes included"
+    return ["### The zoo of torchvision", sentence]
+
+
 def totals(results: list[dict[str, Any]]) -> list[str]:
     """What each tool answered; they count different things."""
     rows: list[Row] = [("answer", "model", "total")]
@@ -105,7 +152,7 @@ def report(data: dict[str, Any]) -> str:
     """All tables, and what they were measured on."""
     results = data["results"]
     facts = data["machine"]
-    parts = [*vision(results), *llama(results)]
+    parts = [*vision(results), *llama(results), *deepseek(results), *search(results), *zoo(results)]
     if imports := medians(results, "import", "import_s"):
         parts += ["### `import flopsight`", milliseconds(imports[()])]
     parts += totals(results)

@@ -35,7 +35,10 @@ def thop(model: Any, x: Any) -> int:
 
 
 def _ptflops(model: Any, x: Any, backend: str) -> int:
-    from ptflops import get_model_complexity_info
+    from flopsight.sources.torchvision_operators import torchvision_importable
+
+    with torchvision_importable():  # which it imports
+        from ptflops import get_model_complexity_info
 
     macs, _ = get_model_complexity_info(
         model,

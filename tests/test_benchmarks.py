@@ -50,6 +50,27 @@ def test_medians_and_ratios_are_taken_over_the_rounds(bench: ModuleType) -> None
     assert ["flopsight, cpu", "m", "6"] in cells
 
 
+def test_sweeps_and_the_largest_model_have_tables(bench: ModuleType) -> None:
+    results = [
+        result("search", "flopsight", "cpu", per_s=60.0, total=1),
+        result("search", "thop", "cpu", per_s=20.0, total=1),
+        result("search", "thop", "meta", per_s=30.0, total=1),
+        result("zoo", models=121, counted=109, per_s=7.25),
+        *[result("deepseek", build_s=seconds, count_s=0.5, total=1, peak_bytes=2**30) for seconds in (1.0, 2.0, 9.0)],
+    ]
+    text = bench.report({"machine": MACHINE, "rounds": 3, "results": results})
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert ["**flopsight, cpu / fastest other**", "**2.00**"] in cells
+    assert ["flopsight", "2.00 s", "0.50 s", "2.50 s", "1024 MiB"] in cells
+    assert "7.2 models per second: 109 of 121 counted" in text
+
+
+def test_every_kind_is_planned_and_can_be_measured(bench: ModuleType) -> None:
+    planned = {kind for kind, *_ in bench.plan(list(bench.KINDS), ["resnet50"])}
+    assert planned == {*bench.KINDS, "command"}
+    assert set(import_module("measure").MEASUREMENTS) == set(bench.KINDS)
+
+
 def test_what_could_not_be_measured_is_listed(bench: ModuleType) -> None:
     text = bench.report(
         {"machine": MACHINE, "rounds": 1, "results": [result("cold", "thop", "m", "cpu", error="No: x")]}

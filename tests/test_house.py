@@ -20,7 +20,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
-    "generation",
+    "generation", "sweeping",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "tracing": {"formulas", "profiles", "record", "calls", "cost", "errors"},
     "sources": {"tracing", "errors"},
     "generation": {"tracing", "profiles", "views", "analysis", "record", "errors"},
+    "sweeping": {"sources", "tracing", "views", "record", "units", "errors"},
     "coverage": {"sources", "tracing", "formulas", "errors"},
     "compat": PUBLIC | {"analysis"},
     "migrate": {"errors"},

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flopsight.generation import Generation, profile_generate
     from flopsight.loading import load
     from flopsight.profiles import Profile
+    from flopsight.sweeping import Row, sweep
     from flopsight.tracing.inputs import plain, spec
     from flopsight.tracing.profiler import Profiler
     from flopsight.tracing.tracer import profile
@@ -26,6 +27,7 @@ _HOME = {
     "Generation": "generation",
     "Profile": "profiles",
     "Profiler": "tracing.profiler",
+    "Row": "sweeping",
     "TensorSpec": "cost",
     "formula": "formulas.registry",
     "load": "loading",
@@ -33,6 +35,7 @@ _HOME = {
     "profile": "tracing.tracer",
     "profile_generate": "generation",
     "spec": "tracing.inputs",
+    "sweep": "sweeping",
 }
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "Generation",
     "Profile",
     "Profiler",
+    "Row",
     "TensorSpec",
     "formula",
     "load",
@@ -49,6 +53,7 @@ __all__ = [
     "profile",
     "profile_generate",
     "spec",
+    "sweep",
 ]
 
 

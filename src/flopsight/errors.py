@@ -64,3 +64,15 @@ def near(name: str, known: list[str]) -> str:
 
     matches = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, says that memory ran out."""
+    if error is None:
+        return False
+    text = str(error).lower()
+    told = isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
+    return told or out_of_memory(error.__cause__)
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "bad_alloc")

@@ -10,9 +10,10 @@ import sys
 import pytest
 import torch
 
+from flopsight import profile
 from flopsight.cli import main
 from flopsight.errors import InputError, MissingLibraryError
-from flopsight.sources import Request, Workload, _optional, resolve, torchvision
+from flopsight.sources import Request, Sizes, Workload, _optional, resolve, torchvision
 
 
 def needs(library: str) -> pytest.MarkDecorator:
@@ -65,6 +66,17 @@ class TestTorchvision:
         with pytest.raises(InputError, match=r"Did you mean .*'torchvision:resnet50'"):
             resolve("resnet50")
 
+    def test_sizes_are_the_users(self) -> None:
+        sizes = Sizes(batch=2, image=(96, 128))
+        assert resolve("torchvision:resnet18", sizes=sizes).args == ((2, 3, 96, 128),)
+        assert resolve("torchvision:ssd300_vgg16", sizes=sizes).args == ([(3, 96, 128), (3, 96, 128)],)
+        assert resolve("torchvision:raft_small", sizes=sizes).args == ((2, 3, 96, 128), (2, 3, 96, 128))
+        assert resolve("torchvision:r3d_18", sizes=Sizes(frames=8)).args == ((1, 3, 8, 112, 112),)
+        with pytest.raises(InputError, match="resnet18 has no input that --seq would set"):
+            resolve("torchvision:resnet18", sizes=Sizes(seq=8))
+        with pytest.raises(InputError, match="resnet18 is a model for one task; leave out --task causal-lm"):
+            resolve("torchvision:resnet18", task="causal-lm")
+
 
 @needs("timm")
 class TestTimm:
@@ -74,6 +86,16 @@ class TestTimm:
 
     def test_arguments_reach_the_constructor(self) -> None:
         assert resolve("timm:vit_tiny_patch16_224(img_size=96)").args == ((1, 3, 96, 96),)
+
+    @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet18", "swin_tiny_patch4_window7_224"])
+    def test_sizes_are_the_users(self, name) -> None:
+        workload = resolve(f"timm:{name}", sizes=Sizes(batch=2, image=(256, 320)))
+        assert workload.args == ((2, 3, 256, 320),)
+        assert profile(workload.model, *workload.args).macs > 0
+
+    def test_sizes_it_has_not_are_refused(self) -> None:
+        with pytest.raises(InputError, match="resnet18 has no input that --frames would set"):
+            resolve("timm:resnet18", sizes=Sizes(frames=8))
 
     def test_an_unknown_model_gets_near_ones(self) -> None:
         with pytest.raises(InputError, match=r"timm has no model 'resnet5o'.*Did you mean"):
@@ -102,19 +124,16 @@ class TestTransformers:
         assert all(p.is_meta for p in workload.model.parameters() if p.numel() > 2**16)
 
     def test_what_it_cannot_be_called_without_is_wanted_too(self, capsys) -> None:
-        vision = "transformers:GlmImageVisionModel(depth=1, hidden_size=32, num_heads=2, intermediate_size=32)"
-        workload = resolve(vision)
+        part = "transformers:qwen2_5_omni_dit"
+        workload = resolve(part)
         assert workload.args is None
-        assert list(workload.kwargs) == ["pixel_values"]
-        assert main(["profile", vision]) == 2
-        assert "needs inputs beside pixel_values, which it has; give one" in capsys.readouterr().err
+        assert list(workload.kwargs) == ["hidden_states"]
+        assert main(["profile", part]) == 2
+        assert "needs inputs beside hidden_states, which it has; give one" in capsys.readouterr().err
 
     def test_a_model_may_have_several_main_inputs(self) -> None:
         workload = resolve("transformers:oneformer")
-        assert (sizes(workload), workload.args) == (
-            {"pixel_values": (1, 3, 224, 224)},
-            None,
-        )  # task_inputs is wanted too
+        assert sizes(workload) == {"pixel_values": (1, 3, 224, 224), "task_inputs": (1, 77)}
 
     @pytest.mark.parametrize(("name", "kind"), [
         ("clip_text_model", "CLIPTextModel"), ("altclip_text_model", "AltCLIPTextModel"),

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from flopsight.errors import FlopsightError, UnknownOperatorError
+from flopsight.errors import FlopsightError, UnknownOperatorError, out_of_memory
 from flopsight.units import printable
 
 DEFAULT = "profile"
@@ -122,10 +122,6 @@ def _failed(sentence: str, code: int) -> int:
 
 def _sentence(error: BaseException) -> str:
     """The error's own, with this command line's options; or, where memory ran out, what to do about it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        text = str(cause).lower()
-        if isinstance(cause, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
-            return "The model does not fit into memory. Leave --execute out: then no weights are allocated."
-        cause = cause.__cause__
+    if out_of_memory(error):
+        return "The model does not fit into memory. Leave --execute out: then no weights are allocated."
     return str(error).replace("execute=True", "--execute").replace("backward=True", "--backward")

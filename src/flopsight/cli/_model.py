@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kwargs", default="{}", metavar="JSON", help="further arguments of forward, by name, as they are"
     )
+    sizes = parser.add_argument_group("sizes of a model's own inputs", "of torchvision:, timm: and transformers:")
+    sizes.add_argument("--batch", type=positive, metavar="N", help="examples at a time (default: 1)")
+    sizes.add_argument("--seq", type=positive, metavar="N", help="tokens of text; placeholders of images come on top")
+    sizes.add_argument("--image", type=image_size, metavar="N|HxW", help="height and width of images")
+    sizes.add_argument("--audio", type=seconds, metavar="SECONDS", help="length of audio, as 30s")
+    sizes.add_argument("--frames", type=positive, metavar="N", help="images of a video")
+    parser.add_argument("--task", metavar="NAME", help="what for: causal-lm, classification, ... (transformers:)")
     parser.add_argument("--backward", action="store_true", help="count the backward pass too")
     parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
     parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
@@ -55,9 +63,10 @@ def run_model(options: argparse.Namespace) -> Profile:
     given = [read_input(text) for text in options.input]
     keywords = read_kwargs(options.kwargs)
     with _telling(f"Building {options.model}") as tell:
-        from flopsight.sources import resolve
+        from flopsight.sources import Sizes, resolve
 
-        workload = resolve(options.model, real=options.execute, train=options.train)
+        sizes = Sizes(options.batch, options.seq, options.image, options.audio, options.frames)
+        workload = resolve(options.model, real=options.execute, train=options.train, sizes=sizes, task=options.task)
         tell(f"Measuring {workload.name}")
         from flopsight.tracing.tracer import profile
 
@@ -99,6 +108,25 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no number of at least 1")
     return int(text)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """A side, or height and width, as argparse wants it: `384` or `384x512`. Raises: ArgumentTypeError."""
+    height, _, width = text.partition("x")
+    if not all(side.isdecimal() and int(side) for side in (height, width or height)):
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no size of an image; write 384 or 384x512")
+    return int(height), int(width or height)
+
+
+def seconds(text: str) -> float:
+    """A length of time, as argparse wants it: `30s` or `0.5`. Raises: ArgumentTypeError."""
+    try:
+        length = float(text.removesuffix("s"))
+    except ValueError:
+        length = 0.0
+    if not 0 < length < math.inf:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no length in seconds; write 30s")
+    return length
 
 
 def read_input(text: str) -> Input:

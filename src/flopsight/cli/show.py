@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flopsight.cli import TRACEBACK, Command, _output
 from flopsight.errors import FlopsightError, InputError, ProfileFormatError, near
-from flopsight.profiles import load
+from flopsight.loading import load
 
 
 class Show(Command):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -31,17 +31,49 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """The sizes of inputs that a user may set; None leaves one to the source.
+
+    batch: examples at a time. seq: tokens of text. image: height and width. audio_s: seconds. frames: of a video.
+    """
+
+    batch: int | None = None
+    seq: int | None = None
+    image: tuple[int, int] | None = None
+    audio_s: float | None = None
+    frames: int | None = None
+
+
+OPTIONS = {"batch": "--batch", "seq": "--seq", "image": "--image", "audio_s": "--audio", "frames": "--frames"}
+"""The option of the command that sets each size."""
+
+
+@dataclass(frozen=True)
 class Request:
     """What a source is asked for.
 
     address: the model, without the source's prefix. arguments: for its constructor. real: with its parameters
     allocated and initialised, to be run. train: in training mode; otherwise the source puts the model in eval mode.
+    sizes: of the inputs. task: what the model is for, where the source has several classes for it.
     """
 
     address: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     real: bool = False
     train: bool = False
+    sizes: Sizes = Sizes()
+    task: str | None = None
+
+    def refuse_unused(self, used: Collection[str], *, has_tasks: bool = False) -> None:
+        """Refuse sizes other than these, which no input of the model has, and a task. Raises: InputError."""
+        for size, value in vars(self.sizes).items():
+            if value is not None and size not in used:
+                raise InputError(
+                    f"{self.address} has no input that {OPTIONS[size]} would set; leave it out, or give the input's "
+                    "sizes by --input."
+                )
+        if self.task is not None and not has_tasks:
+            raise InputError(f"{self.address} is a model for one task; leave out --task {self.task}.")
 
     def make(self, factory: Callable[..., Any], **arguments: Any) -> Any:
         """What `factory` returns for `arguments`, without weights unless `real`; a module is put in the mode asked for.
@@ -87,7 +119,9 @@ def sources() -> tuple[Source, ...]:
     return tuple(sorted(found, key=lambda source: (not source.prefix, source.form)))
 
 
-def resolve(text: str, *, real: bool = False, train: bool = False) -> Workload:
+def resolve(
+    text: str, *, real: bool = False, train: bool = False, sizes: Sizes = Sizes(), task: str | None = None
+) -> Workload:
     """The workload that `text` names: `torchvision:resnet50`, `net.py:make_net(depth=3)`.
 
     Raises: InputError for an unknown model, with near matches; MissingLibraryError.
@@ -104,7 +138,7 @@ def resolve(text: str, *, real: bool = False, train: bool = False) -> Workload:
         if source.prefix == schemes.get(prefix) if source.prefix else source.claims(name):
             address = rest if source.prefix else name
             with torchvision_importable():
-                return source.build(Request(address, arguments, real, train))
+                return source.build(Request(address, arguments, real, train, sizes, task))
     with torchvision_importable():
         raise _unknown(name)
 

@@ -16,6 +16,8 @@ def build(request: Request) -> Workload:
     """The program, and its example inputs where the file holds them."""
     import torch.export
 
+    request.refuse_unused(())
+
     path = Path(request.address)
     if not path.is_file():
         raise InputError(f"There is no file {path}.")

@@ -27,6 +27,7 @@ def _claims(text: str) -> bool:
 
 def build(request: Request) -> Workload:
     """The model that a file or a package defines; its inputs are for the user to give."""
+    request.refuse_unused(())
     location, _, name = request.address.rpartition(":") if ":" in request.address else (request.address, "", "")
     module = _from_file(Path(location)) if location.endswith(".py") else _from_package(location)
     found = _attribute(module, name or _only_model(module, location), location)

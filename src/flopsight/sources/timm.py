@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
 from flopsight.sources._optional import require
@@ -19,13 +21,16 @@ def build(request: Request) -> Workload:
     timm = require("timm", use=_USE)
     if not timm.is_model(request.address):
         raise InputError(f"timm has no model {request.address!r}.{near(request.address, names())}")
-    arguments = {"model_name": request.address, "pretrained": False, **request.arguments}
-    model = request.make(timm.create_model, **arguments)
-    size = tuple(model.default_cfg.get("input_size", (3, 224, 224)))
-    if "img_size" in request.arguments:
-        image = request.arguments["img_size"]
-        size = (size[0], *((image, image) if isinstance(image, int) else image))
-    return Workload(model, ((1, *size),), {}, request.address)
+    request.refuse_unused({"batch", "image"})
+    given = {"model_name": request.address, "pretrained": False, **request.arguments}
+    model, image = request.make(timm.create_model, **given), request.sizes.image
+    if image and "img_size" not in given and "img_size" in inspect.signature(type(model).__init__).parameters:
+        model = request.make(timm.create_model, **given, img_size=image)  # which is made for one size
+    channels, *usual = model.default_cfg.get("input_size", (3, 224, 224))
+    if "img_size" in given:
+        side = given["img_size"]
+        usual = (side, side) if isinstance(side, int) else side
+    return Workload(model, ((request.sizes.batch or 1, channels, *(image or usual)),), {}, request.address)
 
 
 SOURCE = Source("timm", "timm:NAME", "a model of timm", build, names=names)

@@ -11,10 +11,10 @@ from flopsight.sources import Request, Source, Workload
 from flopsight.sources._optional import require
 
 VIDEO_FRAMES = 16
-PHOTO = (3, 480, 640)
+PHOTO = (480, 640)
 """A usual photograph of COCO; detection models resize it themselves."""
 
-FLOW_PAIR = ((1, 3, 520, 960), (1, 3, 520, 960))
+FLOW = (520, 960)
 
 
 def _models() -> Any:
@@ -38,17 +38,20 @@ def build(request: Request) -> Workload:
     with warnings.catch_warnings():  # of an initialisation that is to change
         warnings.simplefilter("ignore", FutureWarning)
         model = request.make(builder, **arguments)
-    return Workload(model, _inputs(models, request.address, builder, model), {}, request.address)
-
-
-def _inputs(models: Any, name: str, builder: Any, model: Any) -> tuple[Any, ...]:
     package = builder.__module__.removeprefix("torchvision.models.").partition(".")[0]
+    used = {"batch", "image", "frames"} if package == "video" else {"batch", "image"}
+    request.refuse_unused(used)
+    return Workload(model, _inputs(models, request, package, model), {}, request.address)
+
+
+def _inputs(models: Any, request: Request, package: str, model: Any) -> tuple[Any, ...]:
+    batch, image = request.sizes.batch or 1, request.sizes.image
     if package == "detection":
-        return ([PHOTO],)
+        return ([(3, *(image or PHOTO))] * batch,)
     if package == "optical_flow":
-        return FLOW_PAIR
-    size = _image_size(models, name, model)
-    return ((1, 3, VIDEO_FRAMES, *size),) if package == "video" else ((1, 3, *size),)
+        return ((batch, 3, *(image or FLOW)),) * 2
+    size = image or _image_size(models, request.address, model)
+    return ((batch, 3, *((request.sizes.frames or VIDEO_FRAMES,) if package == "video" else ()), *size),)
 
 
 def _image_size(models: Any, name: str, model: Any) -> tuple[int, int]:

@@ -184,6 +184,8 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
 
 def describe(value: Any) -> Any:
     """The inputs as plain values for the record: tensors as `dtype[sizes]`."""
+    if isinstance(value, Plain):
+        return describe(value.value)
     if isinstance(value, (Spec, torch.Tensor)):
         dtype = "" if value.dtype is None else str(value.dtype).removeprefix("torch.")
         return f"{dtype}[{', '.join(map(str, value.shape))}]"

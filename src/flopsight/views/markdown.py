@@ -10,12 +10,13 @@ from flopsight.views import View, summary, table
 from flopsight.views.table import Layout
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", text)
 
 
-def _line(cells: list[str]) -> str:
+def line(cells: list[str]) -> str:
+    """A line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -23,24 +24,24 @@ def render(profile: Record, **layout: Any) -> str:
     """The profile as Markdown. layout: fields of a `flopsight.views.table.Layout`."""
     arranged = Layout(**layout)
     built = table.build(profile, arranged)
-    lines = [f"**{_escaped(summary.title(profile))}**", ""]
+    lines = [f"**{escaped(summary.title(profile))}**", ""]
     if built.rows:
         lines += [
-            _line([_escaped(column.title) for column in built.columns]),
-            _line(["--:" if column.is_number else ":--" for column in built.columns]),
+            line([escaped(column.title) for column in built.columns]),
+            line(["--:" if column.is_number else ":--" for column in built.columns]),
         ]
         for row, cells in zip(built.rows, built.cells(), strict=True):
-            texts = [_escaped(cell.strip()) for cell in cells]
-            lines.append(_line(["&nbsp;" * 4 * row.depth + texts[0], *texts[1:]]))
+            texts = [escaped(cell.strip()) for cell in cells]
+            lines.append(line(["&nbsp;" * 4 * row.depth + texts[0], *texts[1:]]))
         lines.append("")
     lines += [
-        f"- {_escaped(t.name)}: {t.value} ({_escaped(t.meaning)})" for t in summary.totals(profile, arranged.convention)
+        f"- {escaped(t.name)}: {t.value} ({escaped(t.meaning)})" for t in summary.totals(profile, arranged.convention)
     ]
-    lines += [f"- unknown: {_escaped(f'{u.name}, {u.value}, {u.meaning}')}" for u in summary.unknown(profile)]
-    lines += [f"- assumed: {_escaped(note)}" for note in summary.notes(profile)]
+    lines += [f"- unknown: {escaped(f'{u.name}, {u.value}, {u.meaning}')}" for u in summary.unknown(profile)]
+    lines += [f"- assumed: {escaped(note)}" for note in summary.notes(profile)]
     phases = summary.phases(profile)
     if phases:
-        lines += ["", _line(phases[0]), _line([":--", *["--:"] * (len(phases[0]) - 1)]), *map(_line, phases[1:])]
+        lines += ["", line(phases[0]), line([":--", *["--:"] * (len(phases[0]) - 1)]), *map(line, phases[1:])]
     return "\n".join(lines) + "\n"
 
 
