@@ -20,7 +20,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
-    "generation", "sweeping",
+    "generation", "sweeping", "closed_form", "loading",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -30,12 +30,26 @@ MAY_IMPORT = {
     "calls": {"cost"},
     "conventions": {"calls", "cost", "errors"},
     "record": {"conventions", "calls", "cost", "errors"},
+    "sizes": set(),
     "schema": set(),
     "saving": {"schema", "record", "calls", "cost", "errors"},
     "analysis": {"conventions", "record", "calls", "cost", "units", "errors"},
     "views": {"analysis", "saving", "conventions", "record", "calls", "cost", "units", "errors"},
     "profiles": {"views", "analysis", "saving", "conventions", "record", "calls"},
-    "tracing": {"formulas", "profiles", "record", "calls", "cost", "errors"},
+    "closed_form": {
+        "sizes",
+        "profiles",
+        "views",
+        "saving",
+        "conventions",
+        "record",
+        "calls",
+        "cost",
+        "units",
+        "errors",
+    },
+    "loading": {"closed_form", "profiles", "saving"},
+    "tracing": {"formulas", "closed_form", "sizes", "profiles", "record", "calls", "cost", "errors"},
     "sources": {"tracing", "errors"},
     "generation": {"tracing", "profiles", "views", "analysis", "record", "errors"},
     "sweeping": {"sources", "tracing", "views", "record", "units", "errors"},

@@ -39,7 +39,12 @@ def _boolean(value: Any, where: str) -> None:
 
 
 def _number(value: Any, where: str) -> None:
-    _expect(isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST, value, where, "a whole number from 0 to 10**60")
+    _expect(
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST,
+        value,
+        where,
+        "a whole number from 0 to 10**60",
+    )
 
 
 def _identity(value: Any, where: str) -> None:

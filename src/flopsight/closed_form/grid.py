@@ -23,8 +23,9 @@ def grid(poly: Poly, axes: Mapping[str, Sequence[int]]) -> np.ndarray[Any, Any]:
     within = poly.bound({name: max(sizes) for name, sizes in axes.items()}) < _LARGEST
     arrays = [np.asarray(sizes, dtype=np.int64 if within else object) for sizes in axes.values()]
     shaped = np.meshgrid(*arrays, indexing="ij", sparse=True)
-    values = poly.at(dict(zip(axes, shaped, strict=True)))
-    return np.broadcast_to(np.asarray(values, dtype=arrays[0].dtype), [len(sizes) for sizes in axes.values()]).copy()
+    values = np.asarray(poly.at(dict(zip(axes, shaped, strict=True))), dtype=arrays[0].dtype)
+    whole: np.ndarray[Any, Any] = np.broadcast_to(values, [len(sizes) for sizes in axes.values()]).copy()
+    return whole
 
 
 def largest(poly: Poly, free: str, given: Mapping[str, int], budget: int, name: str) -> int:

@@ -1,33 +1,30 @@
 """Closed forms as JSON: what `flopsight.saving` writes of the profile, with formulas for its numbers.
 
-    closed form   1                                   sizes   {name: its number in the run that was followed}
-    profile       as in `flopsight.saving`, where `{"=": "seq*(seq + 1)//2"}` stands for an integer
-    counts        [[operation, scope, phase, times]]  tried   [{name: number}]
-    assumptions   [[left, sign, right, place, effect]]
+closed form   1                                   sizes   {name: its number in the run that was followed}
+profile       as in `flopsight.saving`, where `{"=": "seq*(seq + 1)//2"}` stands for an integer
+counts        [[operation, scope, phase, times]]  tried   [{name: number}]
+assumptions   [[left, sign, right, place, effect]]
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flopsight import saving
 from flopsight.closed_form.assumption import EFFECTS, Assumption
+from flopsight.closed_form.form import Form
 from flopsight.errors import ProfileFormatError
 from flopsight.sizes import Guard, Poly, Size
-
-if TYPE_CHECKING:
-    from flopsight.closed_form.profile import ClosedForm
 
 FORMAT = 1
 KEY = "closed form"
 
 
-def dump(form: ClosedForm, path: Path) -> None:
-    """Write a closed form to `path` as JSON, compressed if the name ends in `.gz`."""
-    data = {
+def to_dict(form: Form) -> dict[str, Any]:
+    """The closed form as plain values, in the schema of this module's docstring."""
+    return {
         KEY: FORMAT,
         "sizes": form.sizes,
         "profile": _written(saving.to_dict(form)),
@@ -37,7 +34,6 @@ def dump(form: ClosedForm, path: Path) -> None:
             [str(a.guard.left), a.guard.sign, str(a.guard.right), a.guard.place, a.effect] for a in form.assumptions
         ],
     }
-    saving.dump(data, path)
 
 
 def _written(value: Any) -> Any:
@@ -49,7 +45,7 @@ def _written(value: Any) -> Any:
 
 
 def fields(data: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the `ClosedForm` that `dump` wrote. Raises: ProfileFormatError."""
+    """The fields of the `ClosedForm` that `to_dict` wrote. Raises: ProfileFormatError."""
     if data.get(KEY) != FORMAT:
         raise ProfileFormatError(
             f"This closed form has format {data.get(KEY)!r:.20}; this flopsight reads {FORMAT}. Upgrade it with: "
@@ -79,7 +75,7 @@ def _effect(name: Any) -> str:
 
 
 class _Reader:
-    """Reads formulas: names of the sizes, integers, and sums, differences, products, powers, floors and bits of them."""
+    """Reads formulas: names of sizes, integers, and sums, differences, products, powers, floors and bits of them."""
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
         self._sizes = sizes

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from flopsight import units
+from flopsight.closed_form.form import Form
 from flopsight.sizes import poly_of
 from flopsight.sizes.expression import expression
 from flopsight.views import summary
 from flopsight.views.drawing import lines
 from flopsight.views.tree import Branch, roots
 
-if TYPE_CHECKING:
-    from flopsight.closed_form.profile import ClosedForm
-
 _ROWS = 50
 _TERMS, _CHARACTERS = 12, 200
 """Longer formulas are for programs to read."""
 
 
-def render(form: ClosedForm) -> str:
+def render(form: Form) -> str:
     """A row for each module that computes, as deep as fits; totals; assumptions."""
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
     for name in ("module", "class", "parameters", "MACs"):
@@ -64,7 +61,7 @@ def _short(value: int) -> str:
     return f"a sum of {len(poly.terms)} terms in {', '.join(sorted(poly.names()))}"
 
 
-def _below(form: ClosedForm) -> Iterator[str]:
+def _below(form: Form) -> Iterator[str]:
     low = ">= " if form.unknown else ""
     numbers = form.numbers()
     for name, value in (("MACs", numbers.macs), ("FLOPs", numbers.flops), ("exact", numbers.cost.exact)):

@@ -14,8 +14,8 @@ Monomial = tuple[tuple["Atom", int], ...]
 
 
 class Atom:
-    """What a polynomial is made of: the name of a size; the floor of the quotient of two others; or the number of bits of
-    another (one more than the floor of its logarithm), which has no divisor. Equal ones are the same object.
+    """What a polynomial is made of: the name of a size; the floor of the quotient of two polynomials; or the number of
+    bits of one (one more than the floor of its logarithm), which has no divisor. Equal ones are the same object.
     """
 
     __slots__ = ("divisor", "name", "number", "of")

@@ -82,7 +82,7 @@ def _power(self: Size, exponent: Any, modulus: Any = None) -> Any:
     return made
 
 
-Size.__neg__ = _negative  # type: ignore[method-assign]
+Size.__neg__ = _negative  # type: ignore[method-assign,assignment]
 Size.__pow__ = _power  # type: ignore[method-assign,assignment]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from operator import eq
 from typing import Any
 
 import torch
@@ -21,13 +22,14 @@ class Following:
     """Follows sizes through one run.
 
     memo: the calls remembered in it. guards: what the model's code asked of sizes. asked: the sizes that it handed to
-    the function of PyTorch that is running, by their numbers, which is all that operators see.
+    the function of PyTorch that is running, lists: those in a row; operators see their numbers.
     """
 
     def __init__(self) -> None:
         self.memo: dict[tuple[Any, ...], Any] = {}
         self.guards: dict[Guard, None] = {}
-        self.asked: dict[int, Size] = {}
+        self.asked: list[Size] = []
+        self.lists: list[tuple[int, ...]] = []
         self._known: dict[int, Size] = {}
 
     def note(self, size: Any) -> Any:
@@ -50,11 +52,16 @@ class Following:
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of an operator, with names for the numbers among them that are sizes."""
-        named = {int(size): size for value in given.values() for meta in sized.metas_in(value) for size in sized.spans(meta.shape)}
+        named = {
+            int(size): size
+            for value in given.values()
+            for meta in sized.metas_in(value)
+            for size in sized.spans(meta.shape)
+        }
 
         def known(value: Any) -> Any:
             if type(value) is int and value >= sized.LEAST:
-                return self.asked.get(value) or named.get(value) or self.known(value)
+                return sized.only(self.asked, value) or named.get(value) or self.known(value)
             return type(value)(map(known, value)) if isinstance(value, (list, tuple)) else value
 
         return {name: known(value) for name, value in given.items()}
@@ -64,12 +71,21 @@ class Following:
 
         ruled: a shape rule of ours told them.
         """
+        given = {name: self._handed(value) for name, value in given.items()}
         if isinstance(results, Metadata):
             shape = sized.dims(packet, given, results.shape, known=self.known, asked=self.asked, ruled=ruled)
             return results if shape is results.shape else results.like(shape, results.stride)
         if isinstance(results, (list, tuple)):
             return type(results)(self.results(packet, given, item, ruled=ruled) for item in results)
         return results
+
+    def _handed(self, value: Any) -> Any:
+        """A list of numbers as the code handed it to PyTorch."""
+        if not isinstance(value, (list, tuple)) or not value or any(type(item) is not int for item in value):
+            return value
+        return next(
+            (each for each in self.lists if len(each) == len(value) and all(map(eq, map(int, each), value))), value
+        )
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -93,12 +109,14 @@ class _Handed(TorchFunctionMode):
         self._following = following
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        outer = self._following.asked
-        self._following.asked = {int(size): _inner(size) for size in _sizes_in((args, kwargs or {}))}
+        outer = self._following.asked, self._following.lists
+        lists = [each for each in _lists_in((args, kwargs or {})) if sized.is_named(each)]
+        self._following.lists = [tuple(_inner(size) for size in each) for each in lists]
+        self._following.asked = list(map(_inner, _sizes_in((args, kwargs or {}))))
         try:
             return func(*args, **(kwargs or {}))
         finally:
-            self._following.asked = outer
+            self._following.asked, self._following.lists = outer
 
 
 def _sizes_in(value: Any) -> Iterator[Size]:
@@ -107,6 +125,8 @@ def _sizes_in(value: Any) -> Iterator[Size]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _sizes_in(item)
+    elif type(value) is slice:
+        yield from _sizes_in((value.start, value.stop, value.step))
     elif type(value) is dict:
         yield from _sizes_in(tuple(value.values()))
 
@@ -116,7 +136,8 @@ class Asked(Size):
 
     def __new__(cls, value: int, poly: Poly) -> Asked:
         """The size."""
-        made = super().__new__(cls, value, poly)
+        made = int.__new__(cls, value)
+        made.poly = poly
         if isinstance(following := sizing.get(), Following):
             following.note(_inner(made))
         return made
@@ -128,8 +149,20 @@ class Asked(Size):
         return int(self) != 0
 
 
-def _inner(size: Size) -> Size:
-    return size if type(size) is Size else Size(int(size), size.poly)
+def _inner(size: Any) -> Any:
+    return Size(int(size), size.poly) if isinstance(size, Asked) else size
+
+
+def _lists_in(value: Any) -> Iterator[tuple[int, ...]]:
+    """Integers in a row, as in a list, or as neighbouring arguments."""
+    if isinstance(value, (list, tuple)):
+        numbers = tuple(item for item in value if isinstance(item, int))
+        if numbers and len(value) - len(numbers) <= 1:
+            yield numbers
+        for item in value:
+            yield from _lists_in(item)
+    elif type(value) is dict:
+        yield from _lists_in(tuple(value.values()))
 
 
 def _comparison(name: str, sign: str) -> Any:

@@ -77,7 +77,7 @@ def _sizes(sizes: tuple[Any, ...] | list[Any]) -> tuple[Any, ...]:
         if isinstance(size, str):
             if not size.isidentifier() or keyword.iskeyword(size):
                 raise InputError(
-                    f"The shape {tuple(sizes)!r} has the size {size!r}; the name of a size is a word, as 'batch' or 'seq'."
+                    f"The shape {tuple(sizes)!r} has the size {size!r}; a size is named by a word, as 'batch' or 'seq'."
                 )
         elif isinstance(size, bool) or not isinstance(size, int) or size < 0:
             raise InputError(

@@ -1,21 +1,16 @@
-"""Closed forms: one run at sizes that have names, held to further runs at numbers."""
+"""Closed forms: a run at sizes that have names is followed, and held to further runs at numbers."""
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from itertools import islice
 from typing import Any
 
-from torch import nn
-
 from flopsight.closed_form import Assumption, ClosedForm
-from flopsight.cost import ZERO, Cost
-from flopsight.errors import FlopsightError, InputError
+from flopsight.errors import FlopsightError
 from flopsight.profiles import Profile
-from flopsight.sizes import Guard, Poly, Size
+from flopsight.sizes import Poly, Size
+from flopsight.tracing.checking import check
 from flopsight.tracing.following import Following
 from flopsight.tracing.inputs import Spec, fill
 
@@ -28,18 +23,6 @@ _TOKENS = ((353, 419, 467, 491), (53, 59, 61, 67))
 _SPACE = ((5003, 5501, 6007, 6521), (5024, 5536, 6112, 6496), (419, 467, 491, 353))
 """The numbers that names stand for in the run that is followed, where possible primes: they are to be told from the
 numbers of the model. What fails at the first is tried at the next: tables end, and windows have to fit.
-"""
-
-_BATCHES = (3, 1, 8, 2)
-_FEW_TOKENS = (29, 128, 7, 1, 50)
-_LITTLE_SPACE = (97, 224, 256, 131, 320, 64)
-_MUCH_SPACE = (4001, 16000, 20011, 8192)
-"""The numbers of the runs that a closed form is held to."""
-
-_TRIED, _NEEDED = 4, 2
-_FLIPPED = 8
-"""How many runs are made, how many have to agree, and how many more may be made to see what depends on the questions
-that the code asks.
 """
 
 
@@ -70,35 +53,26 @@ def put(given: Any, sizes: Mapping[str, int]) -> Any:
     return fill(given, number)
 
 
-def closed_form(run: Run, args: Any, kwargs: Any, uses: Mapping[str, str], module: nn.Module | None) -> ClosedForm:
+def closed_form(run: Run, args: Any, kwargs: Any, uses: Mapping[str, str], again: Run) -> ClosedForm:
     """The closed form of a run: from the first numbers at which the model runs, and that are not taken for others.
 
-    Raises: InputError where its cost is no closed form in these sizes, and what the run raises.
+    again: makes a profile later on, and does not keep the model. Raises: InputError where its cost is no closed form in
+    these sizes, and what the run raises.
     """
-    again = _again(run, args, kwargs, module)
     first: FlopsightError | None = None
     for numbers in _numbers(uses):
         try:
             form = _followed(run, args, kwargs, numbers)
-            _held(form, again, uses)
+            check(form, lambda sizes: run(put(args, sizes), put(kwargs, sizes)), uses)
         except FlopsightError as error:
             first = first or error
         else:
-            form.retrace = again
+            form.retrace = lambda sizes: again(put(args, sizes), put(kwargs, sizes))
             return form
-    assert first is not None
-    raise _forced(first, uses) from first
-
-
-def _again(run: Run, args: Any, kwargs: Any, module: nn.Module | None) -> Callable[[Mapping[str, int]], Profile]:
-    held = weakref.ref(module) if module is not None else None
-
-    def retrace(sizes: Mapping[str, int]) -> Profile:
-        if held is not None and held() is None:
-            raise InputError("The model that this profile was made of is no longer there to be run again.")
-        return run(put(args, sizes), put(kwargs, sizes))
-
-    return retrace
+    assert first is not None, "there are numbers to try"
+    names = " or ".join(uses)
+    sentence = f"{str(first).rstrip('.')}. It seems to need a number for {names}: give one in its place."
+    raise type(first)(sentence) from (first.__cause__ or first)
 
 
 def _followed(run: Run, args: Any, kwargs: Any, numbers: dict[str, int]) -> ClosedForm:
@@ -107,11 +81,6 @@ def _followed(run: Run, args: Any, kwargs: Any, numbers: dict[str, int]) -> Clos
     sizes = {name: Size(number, Poly.named(name)) for name, number in numbers.items()}
     with following.active():
         return _form(run(put(args, sizes), put(kwargs, sizes)), following, numbers)
-
-
-def _forced(error: FlopsightError, uses: Mapping[str, str]) -> FlopsightError:
-    names = " or ".join(uses)
-    return type(error)(f"{str(error).rstrip('.')}. It seems to need a number for {names}: give one in its place.")
 
 
 def _numbers(uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
@@ -136,15 +105,15 @@ def _form(record: Profile, following: Following, numbers: dict[str, int]) -> Clo
         about=record.about,
         sizes=numbers,
         counts=counts,
-        assumptions=[Assumption(guard, None) for guard in following.guards],
+        assumptions=[Assumption(guard) for guard in following.guards],
     )
 
 
 def _counts(record: Profile, numbers: Mapping[str, int]) -> dict[tuple[int, int, int], int]:
     """How often each operation ran in each scope; in all calls of a module together, if that is as often as a size."""
     first: dict[str, int] = {}
-    for index, scope in enumerate(record.scopes):
-        first.setdefault(scope.path, index)
+    for index, (path, _, _) in enumerate(record.scopes):
+        first.setdefault(path, index)
     together = Counter((op, first[record.scopes[scope].path], phase) for op, scope, phase in record.calls)
     looped = {key: times for key, n in together.items() if isinstance(times := _times(n, numbers), Size)}
     counts: dict[tuple[int, int, int], int] = Counter()
@@ -164,108 +133,3 @@ def _times(n: int, numbers: Mapping[str, int]) -> int:
 
 
 _AROUND, _IN_A_LOOP = 4, 64
-
-
-def _held(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: Mapping[str, str]) -> None:
-    """Hold a closed form to runs at other sizes, and tell the effect of what the code asked.
-
-    Raises: InputError where it counts otherwise and nothing that the code asked explains it.
-    """
-    effects: dict[Guard, str] = {}
-    for sizes in _samples(form, uses):
-        try:
-            record = run(sizes)
-        except FlopsightError:
-            continue  # sizes that the model does not take
-        effect, difference = _difference(form._at(sizes), record)
-        if effect != "count":
-            form.tried.append(dict(sizes))
-        broken = [each.guard for each in form.assumptions if not each.guard.holds(sizes)]
-        if effect != "none" and not broken:
-            broken = [Guard(Poly.named(name), ">", Poly.number(1), "") for name, size in sizes.items() if size == 1]
-        if effect == "count" and not broken:
-            raise InputError(_no_form(form, sizes, difference))
-        for guard in broken:
-            effects[guard] = max(effect, effects.get(guard, "none"), key=_ORDER.index)
-    if len(form.tried) < _NEEDED:
-        raise InputError(
-            f"The formulas for {form.model} could not be held to runs at other sizes, at which it does not run. Give "
-            "numbers for the sizes."
-        )
-    asked = dict.fromkeys(each.guard for each in form.assumptions) | dict.fromkeys(effects)
-    form.assumptions = [Assumption(guard, effects.get(guard, "unknown")) for guard in asked]
-
-
-_ORDER = ("none", "kernel", "count")
-
-
-def _no_form(form: ClosedForm, sizes: Mapping[str, int], difference: str) -> str:
-    at = ", ".join(f"{name}={size}" for name, size in sizes.items())
-    return (
-        f"The cost of {form.model} is no closed form in {' and '.join(form.sizes)} that flopsight finds: at {at}, "
-        f"{difference}. Give numbers for the sizes."
-    )
-
-
-def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
-    """Sizes for further runs: usual ones, and for each question that the code asked some that are answered otherwise."""
-    pools = {"batch": _BATCHES, "tokens": _FEW_TOKENS, "space": _LITTLE_SPACE}
-    turn: Counter[str] = Counter()
-    start = {}
-    for name, use in uses.items():
-        start[name] = turn[use]
-        turn[use] += 1
-    made = [
-        {name: pools[use][(start[name] + turn_) % len(pools[use])] for name, use in uses.items()}
-        for turn_ in range(_TRIED)
-    ]
-    yield from made
-    if len(form.tried) < _NEEDED and "space" in uses.values():
-        pools["space"] = _MUCH_SPACE
-        yield from ({name: pools[use][(start[name] + turn_) % len(pools[use])] for name, use in uses.items()} for turn_ in range(_TRIED))
-    yield from islice(_flipping(form, made), _FLIPPED)
-
-
-def _flipping(form: ClosedForm, made: list[dict[str, int]]) -> Iterator[dict[str, int]]:
-    for assumption in form.assumptions:
-        guard = assumption.guard
-        if any(not guard.holds(sizes) for sizes in made):
-            continue
-        near = {1, 2, 3, 4, 8, 16, 32, 49, 64, 196, 224, 256, 384, 512, 1024}
-        for poly in (guard.left, guard.right):
-            if (n := poly.constant) is not None:
-                near |= {n - 1, n, n + 1}
-        flipped = (
-            {**base, name: size}
-            for base in made[:2]
-            for name in guard.names()
-            for size in sorted(near)
-            if size > 0 and not guard.holds({**base, name: size})
-        )
-        if (sizes := next(flipped, None)) is not None:
-            made.append(sizes)
-            yield sizes
-
-
-def _difference(form: Profile, run: Profile) -> tuple[str, str]:
-    """What two profiles do not count alike: an effect of `Assumption`, and a sentence where it is the count."""
-    a, b = _by_module(form), _by_module(run)
-    for path in {**a, **b}:
-        mine, others = a.get(path, ZERO), b.get(path, ZERO)
-        if (mine.macs, mine.exact) != (others.macs, others.exact):
-            where = f"module {path!r}" if path else "the model"
-            return "count", f"{where} does {mine.exact:,} operations by the formulas, and {others.exact:,} when run"
-    return ("none" if _by_operator(form) == _by_operator(run) else "kernel"), ""
-
-
-def _by_module(record: Profile) -> dict[str, Cost]:
-    table: dict[str, Cost] = {}
-    for (index, scope, _), times in record._counts.items():
-        if (cost := record.operations[index].cost) is not None:
-            path = record.scopes[scope].path
-            table[path] = table.get(path, ZERO) + times * cost
-    return table
-
-
-def _by_operator(record: Profile) -> dict[str, tuple[int, Cost]]:
-    return {name: (tally.calls, tally.cost) for name, tally in record.by_operator().items()}

@@ -7,7 +7,7 @@ formula is held to runs at other sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product as pairs
 from typing import Any
 
@@ -21,6 +21,12 @@ Shape = tuple[int, ...]
 def is_named(shape: Shape) -> bool:
     """Whether a size among them has a name in it."""
     return any(isinstance(size, Size) for size in shape)
+
+
+def only(sizes: Sequence[Size], number: int) -> Size | None:
+    """The size of that number; None where there is none, or where several are that number by chance."""
+    found = {size.poly: size for size in sizes if int(size) == number}
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def spans(shape: Shape) -> Iterator[Size]:
@@ -52,12 +58,18 @@ def numbers_in(value: Any) -> Iterator[int]:
 
 
 def dims(
-    packet: str, given: Mapping[str, Any], shape: Shape, *, known: Callable[[int], int], asked: Mapping[int, Size], ruled: bool
+    packet: str,
+    given: Mapping[str, Any],
+    shape: Shape,
+    *,
+    known: Callable[[int], int],
+    asked: Sequence[Size],
+    ruled: bool,
 ) -> Shape:
     """The shape of a result, with names where they are found.
 
-    known: the named size of a number, or the number. asked: those that the code handed to PyTorch in this call, by
-    their number. ruled: a shape rule of ours made it, of the sizes of the arguments and the numbers among them.
+    known: the named size of a number, or the number. asked: those that the code handed to PyTorch in this call.
+    ruled: a shape rule of ours made it, of the sizes of the arguments and the numbers among them.
     """
     if all(isinstance(size, Size) for size in shape):
         return shape
@@ -65,8 +77,8 @@ def dims(
     numbers = set(numbers_in(tuple(given.values())))
 
     def handed(size: int) -> int:
-        if size in asked and (size in numbers or size >= LEAST):
-            return asked[size]
+        if (size in numbers or size >= LEAST) and (found := only(asked, size)) is not None:
+            return found
         return known(size) if size in numbers else size
 
     shape = tuple(size if isinstance(size, Size) else handed(size) for size in shape)
@@ -94,7 +106,7 @@ def _found(
     ndim: int,
     inputs: list[Shape],
     handed: Callable[[int], int],
-    asked: Mapping[int, Size],
+    asked: Sequence[Size],
     *,
     ruled: bool,
 ) -> int:
@@ -112,9 +124,10 @@ def _found(
     for each in candidates:
         if int(each) == size:
             return each
-    for each, added in pairs(candidates, asked.values()):
-        if int(each) + int(added) == size:
-            return each + added
+    for each in candidates:
+        added = [more for more in asked if more.poly.names() <= each.poly.names()]
+        if (more := only(added, size - int(each))) is not None:
+            return each + more
     if size < LEAST or any(each == size for shape in inputs for each in shape):
         return size
     for each in candidates:
@@ -175,8 +188,19 @@ def _pool(given: Mapping[str, Any], shape: Shape) -> Shape:
 _spatial_of = {2: (1,), 3: (1,), 4: (2, 3), 5: (2, 3, 4)}
 
 
+def _padded(given: Mapping[str, Any], shape: Shape) -> Shape:
+    of, pad = given["self"].shape, given["pad"]
+    out = list(of)
+    for at in range(len(pad) // 2):
+        out[-1 - at] = out[-1 - at] + pad[2 * at] + pad[2 * at + 1]
+    return tuple(out)
+
+
 def _viewed(given: Mapping[str, Any], shape: Shape) -> Shape:
     """Runs of dimensions whose elements are as many as before: one dimension of a run is what the others leave."""
+    told = given.get("size", given.get("shape"))
+    if told is not None and len(told) == len(shape):
+        shape = tuple(a if isinstance(a, Size) else b for a, b in zip(told, shape, strict=True))
     old, new = list(given["self"].shape), list(shape)
     out: list[int] = []
     while old and new:
@@ -200,13 +224,16 @@ def _split(before: list[int], after: list[int]) -> list[int]:
     named: list[int] = []
     for size in after:
         same = next((each for each in left if isinstance(each, Size) and int(each) == int(size)), None)
-        if same is not None:
+        if same is not None and not isinstance(size, Size):
             left.remove(same)
-        named.append(size if same is None else same)
-    for at in [at for at, size in enumerate(named) if not isinstance(size, Size)] or [len(named) - 1]:
+            size = same
+        named.append(size)
+    if _same(product(named), whole):
+        return named
+    for at in sorted(range(len(named)), key=lambda at: isinstance(named[at], Size)):
         rest = product(size for place, size in enumerate(named) if place != at)
         lone = whole // rest
-        if int(lone) == int(named[at]) and product((rest, lone)) == whole and _same(rest * lone, whole):
+        if int(lone) == int(named[at]) and _same(rest * lone, whole):
             return [*named[:at], lone, *named[at + 1 :]]
     return named
 
@@ -220,6 +247,7 @@ _RULES: dict[str, Callable[[Mapping[str, Any], Shape], Any]] = {
     "aten::_convolution": _convolution,
     **{f"aten::{kind}_pool{n}d": _pool for kind in ("max", "avg") for n in (1, 2, 3)},
     **{f"aten::max_pool{n}d_with_indices": _pool for n in (2, 3)},
+    "aten::constant_pad_nd": _padded,
     **{
         f"aten::{name}": _viewed
         for name in ("view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_copy", "_reshape_alias")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -70,13 +72,27 @@ def profile(
     if uses := names_in((request.args, request.kwargs)):
         if execute:
             raise InputError("A run on real tensors needs a number for each size; give numbers, or leave execute out.")
-        at = partial(_at_sizes, request, strict=strict)
-        return closed_form(at, request.args, request.kwargs, uses, module)
+
+        def at(args: Any, kwargs: Any) -> Profile:
+            return _profiled(replace(request, args=args, kwargs=kwargs), strict=strict)
+
+        return closed_form(at, request.args, request.kwargs, uses, _later(request, strict=strict))
     return _profiled(request, strict=strict)
 
 
-def _at_sizes(request: _Request, args: Any, kwargs: Any, *, strict: bool) -> Profile:
-    return _profiled(replace(request, args=args, kwargs=kwargs), strict=strict)
+def _later(request: _Request, *, strict: bool) -> Callable[[Any, Any], Profile]:
+    """Makes a profile of the same model later on, if it is still there: it is not kept."""
+    held: Any = weakref.WeakMethod(request.run) if inspect.ismethod(request.run) else weakref.ref(request.run)
+    backward = request.backward
+
+    def again(args: Any, kwargs: Any) -> Profile:
+        run = held()
+        if run is None:
+            raise InputError("The model that this closed form was made of is no longer there to be run again.")
+        _, module = _unwrapped(run)
+        return _profiled(_Request(run, module, args, kwargs, backward=backward, execute=False), strict=strict)
+
+    return again
 
 
 def _profiled(request: _Request, *, strict: bool) -> Profile:

@@ -1,0 +1,138 @@
+"""A closed form held to runs at other sizes: whether it counts the same, and what the code's questions decide."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+
+from flopsight.closed_form import Assumption, ClosedForm
+from flopsight.cost import ZERO, Cost
+from flopsight.errors import FlopsightError, InputError
+from flopsight.profiles import Profile
+from flopsight.sizes import Guard, Poly
+
+_FIRST = {"batch": (3, 1), "tokens": (29, 128, 7), "space": (97, 224, 320, 236)}
+_FROM = {"batch": (1, 8), "tokens": (2, 60), "space": (64, 720)}
+_LARGE = {"batch": (1, 4), "tokens": (200, 500), "space": (4000, 20000)}
+"""The numbers of the runs that a closed form is held to, by the use of a name: some usual ones, and any from a range at
+which the code answers its questions as in the run that was followed; a larger one if there are none.
+"""
+
+_USUAL, _WITHIN, _NEEDED = 2, 4, 2
+_DRAWN = 500
+_FLIPPED = 8
+"""How many runs are made at usual numbers and within the answers, how many have to agree, how many numbers are drawn
+in search of them, and how many runs more may be made to see what depends on the code's questions.
+"""
+
+
+def check(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: Mapping[str, str]) -> None:
+    """Hold a closed form to runs at other sizes, and tell the effect of what the code asked.
+
+    Raises: InputError where it counts otherwise and nothing that the code asked explains it.
+    """
+    effects: dict[Guard, str] = {}
+    for sizes in _samples(form, uses):
+        try:
+            record = run(sizes)
+        except FlopsightError:
+            continue  # sizes that the model does not take
+        effect, difference = _difference(form._at(sizes), record)
+        if effect != "count":
+            form.tried.append(dict(sizes))
+        broken = [each.guard for each in form.assumptions if not each.guard.holds(sizes)]
+        if effect != "none" and not broken:
+            broken = [Guard(Poly.named(name), ">", Poly.number(1), "") for name, size in sizes.items() if size == 1]
+        if effect == "count" and not broken:
+            raise InputError(_no_form(form, sizes, difference))
+        for guard in broken:
+            effects[guard] = max(effect, effects.get(guard, "none"), key=_ORDER.index)
+    if len(form.tried) < _NEEDED:
+        raise InputError(
+            f"The formulas for {form.model} could not be held to runs at other sizes, at which it does not run. Give "
+            "numbers for the sizes."
+        )
+    asked = dict.fromkeys(each.guard for each in form.assumptions) | dict.fromkeys(effects)
+    form.assumptions = [Assumption(guard, effects.get(guard, "unknown")) for guard in asked]
+
+
+_ORDER = ("none", "kernel", "count")
+
+
+def _no_form(form: ClosedForm, sizes: Mapping[str, int], difference: str) -> str:
+    at = ", ".join(f"{name}={size}" for name, size in sizes.items())
+    return (
+        f"The cost of {form.model} is no closed form in {' and '.join(form.sizes)} that flopsight finds: at {at}, "
+        f"{difference}. Give numbers for the sizes."
+    )
+
+
+def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
+    """Sizes for further runs: usual ones, and for each question asked some at which it is answered otherwise."""
+    place: dict[str, int] = {}
+    for name in uses:
+        place[name] = sum(uses[other] == uses[name] for other in place)
+    usual = [{name: _of(_FIRST[use], turn + place[name]) for name, use in uses.items()} for turn in range(_USUAL)]
+    made = usual + list(islice(_within(form, uses), _WITHIN))
+    yield from made
+    yield from islice(_flipping(form, made), _FLIPPED)
+
+
+def _of(numbers: tuple[int, ...], turn: int) -> int:
+    return numbers[turn % len(numbers)]
+
+
+def _within(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, int]]:
+    """Sizes at which the code's questions are answered as in the run that was followed."""
+    draw = random.Random(0)
+    for ranges in (_FROM, _LARGE):
+        for _ in range(_DRAWN):
+            sizes = {name: draw.randint(*ranges[use]) for name, use in uses.items()}
+            if all(each.guard.holds(sizes) for each in form.assumptions):
+                yield sizes
+
+
+def _flipping(form: ClosedForm, made: list[dict[str, int]]) -> Iterator[dict[str, int]]:
+    for assumption in form.assumptions:
+        guard = assumption.guard
+        if any(not guard.holds(sizes) for sizes in made):
+            continue
+        near = {1, 2, 3, 4, 8, 16, 32, 49, 64, 196, 224, 256, 384, 512, 1024}
+        for poly in (guard.left, guard.right):
+            if (n := poly.constant) is not None:
+                near |= {n - 1, n, n + 1}
+        flipped = (
+            {**base, name: size}
+            for base in made[:2]
+            for name in guard.names()
+            for size in sorted(near)
+            if size > 0 and not guard.holds({**base, name: size})
+        )
+        if (sizes := next(flipped, None)) is not None:
+            made.append(sizes)
+            yield sizes
+
+
+def _difference(form: Profile, run: Profile) -> tuple[str, str]:
+    """What two profiles do not count alike: an effect of `Assumption`, and a sentence where it is the count."""
+    a, b = _by_module(form), _by_module(run)
+    for path in {**a, **b}:
+        mine, others = a.get(path, ZERO), b.get(path, ZERO)
+        if (mine.macs, mine.exact) != (others.macs, others.exact):
+            where = f"module {path!r}" if path else "the model"
+            return "count", f"{where} does {mine.exact:,} operations by the formulas, and {others.exact:,} when run"
+    return ("none" if _by_operator(form) == _by_operator(run) else "kernel"), ""
+
+
+def _by_module(record: Profile) -> dict[str, Cost]:
+    table: dict[str, Cost] = {}
+    for (index, scope, _), times in record._counts.items():
+        if (cost := record.operations[index].cost) is not None:
+            path = record.scopes[scope].path
+            table[path] = table.get(path, ZERO) + times * cost
+    return table
+
+
+def _by_operator(record: Profile) -> dict[str, tuple[int, Cost]]:
+    return {name: (tally.calls, tally.cost) for name, tally in record.by_operator().items()}
