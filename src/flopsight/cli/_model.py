@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _MOST_DIMENSIONS = 64
+_DIGITS = 30  # of a size; one with more is larger than any tensor's, and Python refuses to read thousands
 _MOST_ELEMENTS = 2**63 // 16  # PyTorch counts bytes in 64 bits, and an element takes up to 16
 
 
@@ -28,7 +29,7 @@ class Input(NamedTuple):
     """A tensor as given: the argument's name (empty for the next positional one), sizes, and dtype if given."""
 
     name: str
-    sizes: tuple[int, ...]
+    sizes: tuple[int | str, ...]
     dtype: str | None
 
 
@@ -133,20 +134,26 @@ def read_input(text: str) -> Input:
     """What an `--input` says: `"ids=1,128:int64"` is `Input("ids", (1, 128), "int64")`. Raises: InputError."""
     name, equals, rest = text.rpartition("=")
     sizes, _, dtype = rest.partition(":")
-    try:
-        shape = tuple(int(size) for size in sizes.replace("x", ",").split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 0 or (equals and not name.isidentifier()):
+    written = sizes.split("," if "," in sizes else "x")
+    shape = tuple(
+        size if size.isidentifier() else int(size) for size in written if size.isidentifier() or _is_size(size)
+    )
+    if len(shape) < len(written) or (equals and not name.isidentifier()):
         raise InputError(
-            f"--input {shortened(text)!r} is no shape; write sizes and, if needed, a name and a dtype: ids=1,128:int64"
+            f"--input {shortened(text)!r} is no shape; write sizes, or names for them, and, if needed, a name and a "
+            "dtype: ids=1,128:int64"
         )
-    if len(shape) > _MOST_DIMENSIONS or product(size or 1 for size in shape) > _MOST_ELEMENTS:
+    numbers = [size for size in shape if isinstance(size, int)]
+    if len(shape) > _MOST_DIMENSIONS or product(size or 1 for size in numbers) > _MOST_ELEMENTS:
         raise InputError(
             f"--input {shortened(text)!r} is larger than a tensor can be, which has at most {_MOST_DIMENSIONS} "
             "dimensions and 2**63 bytes; give smaller sizes."
         )
     return Input(name, shape, dtype or None)
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
 
 
 def read_kwargs(text: str) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flopsight import conventions, views
+from flopsight.closed_form import ClosedForm
 from flopsight.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ def show(profile: Profile, options: argparse.Namespace) -> None:
             profile = profile[options.module]
         except KeyError as error:
             raise InputError(str(error.args[0])) from error
+    if isinstance(profile, ClosedForm):
+        _show_formulas(profile, options)
+        return
     layout = {
         "by": options.by,
         "depth": options.depth,
@@ -73,6 +78,21 @@ def show(profile: Profile, options: argparse.Namespace) -> None:
             _write(target, name, text, profile)
     if STDOUT not in chosen.values():
         print_table(profile, layout)
+
+
+def _show_formulas(form: ClosedForm, options: argparse.Namespace) -> None:
+    """Print a closed form, or write it as JSON. Raises: InputError for what is made of numbers."""
+    wanted = [f"--{name}" for name in views.names() if name not in ("text", "json") and getattr(options, name, None)]
+    wanted += [f"--{name}" for name in ("depth", "columns", "count") if getattr(options, name) is not None]
+    wanted += ["--by"] * (options.by != "module") + ["--sort"] * (options.sort != "model")
+    if wanted:
+        raise InputError(f"{wanted[0]} is for numbers, and these are formulas; give a number for each size.")
+    if options.json not in (None, STDOUT):
+        _write(options.json, "json", "", form)
+    if options.json == STDOUT:
+        sys.stdout.write(json.dumps(form.to_dict(), separators=(",", ":")) + "\n")
+    else:
+        sys.stdout.write(str(form))
 
 
 def _columns(options: argparse.Namespace) -> list[str] | None:

@@ -6,11 +6,14 @@ import os
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any, NoReturn
 
 from flopsight import saving
 from flopsight.closed_form.form import Form
-from flopsight.closed_form.saving import to_dict
+from flopsight.closed_form.saving import fields, to_dict
 from flopsight.closed_form.text import render
+from flopsight.conventions import Convention
+from flopsight.errors import InputError
 
 
 @dataclass(repr=False)
@@ -25,6 +28,27 @@ class ClosedForm(Form):
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The closed form as plain values; `flopsight.closed_form.saving` documents the schema."""
+        return to_dict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ClosedForm:
+        """The closed form that `to_dict` gave. Raises: ProfileFormatError."""
+        return cls(**fields(data))
+
+    def to_dataframe(self) -> NoReturn:
+        """Of numbers only: `at(...).to_dataframe()`. Raises: InputError."""
+        raise self._needs_numbers("A data frame")
+
+    def explain(self, *conventions: str | Convention, phase: str | None = None) -> NoReturn:
+        """Of numbers only: `at(...).explain(...)`. Raises: InputError."""
+        raise self._needs_numbers("An explanation")
+
+    def _needs_numbers(self, what: str) -> InputError:
+        sizes = ", ".join(f"{name}=..." for name in self.sizes)
+        return InputError(f"{what} is made of numbers, and these are formulas; give the sizes: profile.at({sizes})")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, formulas included (compressed if the name ends in `.gz`)."""

@@ -32,7 +32,7 @@ def check(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: M
 
     Raises: InputError where it counts otherwise and nothing that the code asked explains it.
     """
-    effects: dict[Guard, str] = {}
+    seen: list[tuple[str, list[Guard]]] = []
     for sizes in _samples(form, uses):
         try:
             record = run(sizes)
@@ -46,15 +46,28 @@ def check(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: M
             broken = [Guard(Poly.named(name), ">", Poly.number(1), "") for name, size in sizes.items() if size == 1]
         if effect == "count" and not broken:
             raise InputError(_no_form(form, sizes, difference))
-        for guard in broken:
-            effects[guard] = max(effect, effects.get(guard, "none"), key=_ORDER.index)
+        seen.append((effect, broken))
     if len(form.tried) < _NEEDED:
         raise InputError(
             f"The formulas for {form.model} could not be held to runs at other sizes, at which it does not run. Give "
             "numbers for the sizes."
         )
-    asked = dict.fromkeys(each.guard for each in form.assumptions) | dict.fromkeys(effects)
-    form.assumptions = [Assumption(guard, effects.get(guard, "unknown")) for guard in asked]
+    form.assumptions = _weighed(form, seen)
+
+
+def _weighed(form: ClosedForm, seen: list[tuple[str, list[Guard]]]) -> list[Assumption]:
+    """The assumptions with their effects: of those that did not hold in a run, the least that explains what it counted.
+
+    Where the count was another, that is due to those that did not hold and were not seen to be without effect elsewhere.
+    """
+    effects: dict[Guard, str] = {each.guard: "unknown" for each in form.assumptions}
+    for effect in _ORDER:
+        for found, broken in seen:
+            if found == effect:
+                suspects = [guard for guard in broken if effects.get(guard, "unknown") == "unknown"]
+                settled = effect == "none" or bool(suspects)
+                effects.update(dict.fromkeys(suspects if settled else broken, effect))
+    return [Assumption(guard, effect) for guard, effect in effects.items()]
 
 
 _ORDER = ("none", "kernel", "count")
@@ -75,7 +88,7 @@ def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, in
         place[name] = sum(uses[other] == uses[name] for other in place)
     usual = [{name: _of(_FIRST[use], turn + place[name]) for name, use in uses.items()} for turn in range(_USUAL)]
     made = usual + list(islice(_within(form, uses), _WITHIN))
-    yield from made
+    yield from {tuple(sizes.items()): sizes for sizes in made}.values()
     yield from islice(_flipping(form, made), _FLIPPED)
 
 

@@ -20,9 +20,10 @@ Run = Callable[[Any, Any], Profile]
 
 _BATCH = (211, 199, 157, 149)
 _TOKENS = ((353, 419, 467, 491), (53, 59, 61, 67))
-_SPACE = ((5003, 5501, 6007, 6521), (5024, 5536, 6112, 6496), (419, 467, 491, 353))
+_SPACE = ((5227, 6571, 5527, 7243), (5024, 5536, 6112, 6496), (419, 467, 491, 353))
 """The numbers that names stand for in the run that is followed, where possible primes: they are to be told from the
-numbers of the model. What fails at the first is tried at the next: tables end, and windows have to fit.
+numbers of the model. Halved again and again, the first do not come out as multiples of usual windows, which would need
+no padding. What fails at the first is tried at the next: tables end, and windows have to fit.
 """
 
 
@@ -59,25 +60,34 @@ def closed_form(run: Run, args: Any, kwargs: Any, uses: Mapping[str, str], again
     again: makes a profile later on, and does not keep the model. Raises: InputError where its cost is no closed form in
     these sizes, and what the run raises.
     """
-    first: FlopsightError | None = None
+    failed: FlopsightError | None = None
     for numbers in _numbers(uses):
+        following = Following()
         try:
-            form = _followed(run, args, kwargs, numbers)
+            form = _followed(run, args, kwargs, numbers, following)
             check(form, lambda sizes: run(put(args, sizes), put(kwargs, sizes)), uses)
         except FlopsightError as error:
-            first = first or error
+            failed = failed or _forced(error, uses, following)
         else:
             form.retrace = lambda sizes: again(put(args, sizes), put(kwargs, sizes))
             return form
-    assert first is not None, "there are numbers to try"
-    names = " or ".join(uses)
-    sentence = f"{str(first).rstrip('.')}. It seems to need a number for {names}: give one in its place."
-    raise type(first)(sentence) from (first.__cause__ or first)
+    assert failed is not None, "there are numbers to try"
+    raise failed
 
 
-def _followed(run: Run, args: Any, kwargs: Any, numbers: dict[str, int]) -> ClosedForm:
+def _forced(error: FlopsightError, uses: Mapping[str, str], following: Following) -> FlopsightError:
+    """The error of a run, and which size seems to need a number: one that the code asked about last, if it did."""
+    asked = next(reversed(following.guards), None)
+    names = sorted(asked.names()) if asked is not None else list(uses)
+    place = f", about which {asked.place} asks" if asked is not None and asked.place else ""
+    sentence = f"{str(error).rstrip('.')}. It seems to need a number for {' or '.join(names)}{place}; give one there."
+    forced = type(error)(sentence)
+    forced.__cause__ = error.__cause__ or error
+    return forced
+
+
+def _followed(run: Run, args: Any, kwargs: Any, numbers: dict[str, int], following: Following) -> ClosedForm:
     """The run at sizes with names, which are those numbers in it."""
-    following = Following()
     sizes = {name: Size(number, Poly.named(name)) for name, number in numbers.items()}
     with following.active():
         return _form(run(put(args, sizes), put(kwargs, sizes)), following, numbers)
