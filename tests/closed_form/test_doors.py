@@ -80,7 +80,8 @@ class Branching(nn.Module):
 
 
 def test_what_code_asks_of_sizes_is_an_assumption_with_its_effect() -> None:
-    form = flopsight.profile(Branching(), ("batch", "seq", 4))
+    model = Branching()
+    form = flopsight.profile(model, ("batch", "seq", 4))
     effects = {str(each.guard): each.effect for each in form.assumptions}
     assert effects["seq > 100"] == "count"
     assert next(effect for guard, effect in effects.items() if "batch" in guard) == "none"

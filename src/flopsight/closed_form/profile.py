@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flopsight import saving
 from flopsight.closed_form.form import Form
@@ -14,6 +15,9 @@ from flopsight.closed_form.saving import fields, to_dict
 from flopsight.closed_form.text import render
 from flopsight.conventions import Convention
 from flopsight.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(repr=False)
@@ -45,6 +49,16 @@ class ClosedForm(Form):
     def explain(self, *conventions: str | Convention, phase: str | None = None) -> NoReturn:
         """Of numbers only: `at(...).explain(...)`. Raises: InputError."""
         raise self._needs_numbers("An explanation")
+
+    def plot(self, name: str, sizes: Sequence[int], *, quantity: str = "flops", **known: int) -> Axes:
+        """A quantity against a size, with the shares of the largest modules: `plot("seq", range(1, 4097), batch=1)`.
+
+        Returns the axes of a matplotlib figure (`.figure.savefig(path)`). Raises: InputError, MissingLibraryError.
+        """
+        from flopsight.closed_form.plot import plot
+
+        self._check({name: 1, **known})
+        return plot(self, name, sizes, known, quantity)
 
     def _needs_numbers(self, what: str) -> InputError:
         sizes = ", ".join(f"{name}=..." for name in self.sizes)

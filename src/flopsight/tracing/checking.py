@@ -58,7 +58,7 @@ def check(form: ClosedForm, run: Callable[[Mapping[str, int]], Profile], uses: M
 def _weighed(form: ClosedForm, seen: list[tuple[str, list[Guard]]]) -> list[Assumption]:
     """The assumptions with their effects: of those that did not hold in a run, the least that explains what it counted.
 
-    Where the count was another, that is due to those that did not hold and were not seen to be without effect elsewhere.
+    Another count is put down to those that did not hold, less those that did not where the count was the same.
     """
     effects: dict[Guard, str] = {each.guard: "unknown" for each in form.assumptions}
     for effect in _ORDER:
@@ -107,24 +107,29 @@ def _within(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, int
 
 
 def _flipping(form: ClosedForm, made: list[dict[str, int]]) -> Iterator[dict[str, int]]:
-    for assumption in form.assumptions:
-        guard = assumption.guard
-        if any(not guard.holds(sizes) for sizes in made):
-            continue
+    """For each question, sizes at which it alone is answered otherwise, or it with as few others as can be found."""
+    guards = [each.guard for each in form.assumptions]
+
+    def broken(sizes: Mapping[str, int]) -> list[Guard]:
+        return [guard for guard in guards if not guard.holds(sizes)]
+
+    tried = {guard: len(guards) + 1 for guard in guards}
+    for sizes in made:
+        for guard in (found := broken(sizes)):
+            tried[guard] = min(tried[guard], len(found))
+    for guard in guards:
         near = {1, 2, 3, 4, 8, 16, 32, 49, 64, 196, 224, 256, 384, 512, 1024}
-        for poly in (guard.left, guard.right):
-            if (n := poly.constant) is not None:
-                near |= {n - 1, n, n + 1}
-        flipped = (
-            {**base, name: size}
-            for base in made[:2]
-            for name in guard.names()
+        near |= {n + by for poly in (guard.left, guard.right) if (n := poly.constant) is not None for by in (-1, 0, 1)}
+        flipped = [
+            other
+            for base in made
+            for name in sorted(guard.names())
             for size in sorted(near)
-            if size > 0 and not guard.holds({**base, name: size})
-        )
-        if (sizes := next(flipped, None)) is not None:
-            made.append(sizes)
-            yield sizes
+            if size > 0 and not guard.holds(other := {**base, name: size})
+        ]
+        best = min(flipped, key=lambda sizes: len(broken(sizes)), default=None)
+        if best is not None and len(broken(best)) < tried[guard]:
+            yield best
 
 
 def _difference(form: Profile, run: Profile) -> tuple[str, str]:

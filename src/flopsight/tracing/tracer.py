@@ -27,6 +27,7 @@ from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.distributed import awaited_gradients
 from flopsight.tracing.exported import opened
+from flopsight.tracing.fake import sizing
 from flopsight.tracing.finish import finished
 from flopsight.tracing.given import given_tensors
 from flopsight.tracing.hints import hinted
@@ -101,6 +102,8 @@ def _profiled(request: _Request, *, strict: bool) -> Profile:
         try:
             record = _traced(request)
         except ModelError as error:
+            if sizing.get() is not None:
+                raise
             raise hinted(error, (request.args, request.kwargs), partial(_runs_on, request)) from error.__cause__
         leftover.warn_of_leftovers(before, others)
     if strict and record.unknown:
