@@ -127,6 +127,7 @@ def resolve(
     Raises: InputError for an unknown model, with near matches; MissingLibraryError.
     """
     from flopsight.sources._address import refuse_pickled, refuse_unclear, split_arguments
+    from flopsight.sources.torchaudio_operators import torchaudio_importable
     from flopsight.sources.torchvision_operators import torchvision_importable
 
     name, arguments = split_arguments(text)
@@ -138,10 +139,10 @@ def resolve(
     for source in sources():
         named = bool(source.prefix) and source.prefix == schemes.get(prefix)
         if named or source.claims(name):
-            address = rest if named else name
-            with torchvision_importable():
-                return source.build(Request(address, arguments, real, train, sizes, task))
-    with torchvision_importable():
+            request = Request(rest if named else name, arguments, real, train, sizes, task)
+            with torchvision_importable(), torchaudio_importable():
+                return source.build(request)
+    with torchvision_importable(), torchaudio_importable():
         raise _unknown(name)
 
 

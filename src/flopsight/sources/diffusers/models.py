@@ -1,0 +1,86 @@
+"""From what names a model to the model: a class, a file, a folder."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flopsight.errors import InputError, near
+from flopsight.sources import Request
+from flopsight.sources._optional import require
+
+_CONFIG, _PIPELINE = "config.json", "model_index.json"
+
+
+def library() -> Any:
+    """The module diffusers. Raises: MissingLibraryError."""
+    return require("diffusers", use="A model named diffusers:...")
+
+
+def names() -> list[str]:
+    """Every class of model."""
+    diffusers = library()
+    return sorted(name for name in dir(diffusers) if _is_model(getattr(diffusers, name, None)))
+
+
+def _is_model(found: Any) -> bool:
+    """Whether it is a class that is made from a configuration, and runs."""
+    mixins = library().ModelMixin, library().ConfigMixin
+    return isinstance(found, type) and found not in mixins and all(issubclass(found, mixin) for mixin in mixins)
+
+
+def model(request: Request) -> Any:
+    """What the request names, without weights unless it is to be run. Raises: InputError."""
+    library().logging.set_verbosity_error()
+    if (path := _file(request.address)) is None:
+        return request.make(_class(request.address), **request.arguments)
+    config = _read(path)
+    kind = _class(
+        config.get("_class_name"), f"The configuration {path} is of a class that diffusers has no model for: "
+    )
+    known = inspect.signature(kind.__init__).parameters
+    if unknown := [name for name in request.arguments if name not in known]:
+        raise InputError(f"{kind.__name__} has no argument {unknown[0]!r}.{near(unknown[0], list(known))}")
+    return request.make(kind.from_config, config={**config, **request.arguments})
+
+
+def _class(name: Any, where: str = "diffusers has no model ") -> Any:
+    found = getattr(library(), name, None) if isinstance(name, str) else None
+    if not _is_model(found):
+        hint = near(str(name), names())
+        path = " A path that holds a config.json is no other, and nothing is downloaded." if "/" in str(name) else ""
+        raise InputError(f"{where}{name!r}.{path}{hint}")
+    return found
+
+
+def _file(address: str) -> Path | None:
+    """The configuration that an address names: itself, or in its folder."""
+    path = Path(address)
+    if address.endswith(".json"):
+        return path
+    if not path.is_dir():
+        return None
+    if (path / _CONFIG).is_file() or not (path / _PIPELINE).is_file():
+        return path / _CONFIG
+    parts = " and ".join(_parts(path)) or "none of its folders has a config.json"
+    raise InputError(f"{address} is a pipeline, which is several models; name one of them: {parts}.")
+
+
+def _parts(pipeline: Path) -> Iterator[str]:
+    """How to name each model of a pipeline."""
+    for path in sorted(pipeline.glob(f"*/{_CONFIG}")):
+        source = "diffusers" if "_class_name" in _read(path) else "transformers"
+        yield f"{source}:{path.parent}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InputError(f"The configuration {path} is not JSON: {error}.") from error
+    return data if isinstance(data, dict) else {}

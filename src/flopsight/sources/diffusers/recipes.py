@@ -1,0 +1,64 @@
+"""What to call a model of diffusers with: a tensor for each thing it reads, by the names of forward's arguments.
+
+A recipe makes one argument, from the configuration and the sizes asked for; it gives None where the configuration says
+that the model does not read it. Where a recipe leaves the layout open, the model decides: the first is taken that it
+runs on, without computing anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from flopsight.errors import FlopsightError
+from flopsight.sources import Sizes
+from flopsight.sources.diffusers.conditions import CONDITIONS
+from flopsight.sources.diffusers.facts import Facts
+from flopsight.sources.diffusers.latents import LATENTS
+from flopsight.sources.transformers.layouts import Layouts
+from flopsight.tracing.tracer import profile
+
+RECIPES = {**LATENTS, **CONDITIONS}
+IF_NEEDED = {name for name in RECIPES if name.endswith("mask")} | {"num_frames", "fps"}
+"""Given only where forward cannot be called without."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments by name, whether these are all that the model needs, and the sizes used."""
+
+    kwargs: dict[str, Any]
+    complete: bool
+    used: frozenset[str]
+
+
+def inputs(model: Any, sizes: Sizes) -> Inputs:
+    """An input for each thing that the model reads."""
+    facts = Facts(model, sizes)
+    made = {name: RECIPES[name](facts) for name in facts.takes if name in RECIPES and _wanted(facts, name)}
+    known = {name: value for name, value in made.items() if value is not None}
+    complete = bool(known) and all(name in known for name in facts.takes if facts.needs(name))
+    among = _among(known)
+    return Inputs(_fitting(model, among) if complete else among[0], complete, frozenset(facts.used))
+
+
+def _wanted(facts: Facts, name: str) -> bool:
+    return facts.needs(name) or name not in IF_NEEDED
+
+
+def _among(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every way to choose a layout for each argument, the usual ones first."""
+    layouts = [value.among if isinstance(value, Layouts) else (value,) for value in given.values()]
+    return [dict(zip(given, chosen, strict=True)) for chosen in product(*layouts)]
+
+
+def _fitting(model: Any, among: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first inputs that the model runs on; the usual ones where it runs on none, whose error is then told."""
+    for given in among if len(among) > 1 else ():
+        try:
+            profile(model, kwargs=given)
+        except FlopsightError:
+            continue
+        return given
+    return among[0]
