@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
 from flopsight.sources.transformers.layouts import Layouts, tensor
-from flopsight.tracing.inputs import plain, spec
+from flopsight.tracing.inputs import spec
 
-PACKING = ("img_ids", "img_shapes", "position_ids")
+PLACED = ("img_ids", "img_shapes", "position_ids")
 """Arguments that tell where tokens stand: a model that takes one is given an image as tokens."""
+
+SOUND_LATENTS = 256
+LATENTS_PER_SECOND = 25
+"""Of sound: as many as a model is given where the user says nothing, and as many as there are to a second."""
 
 
 def data(facts: Facts) -> Any:
@@ -19,102 +25,115 @@ def data(facts: Facts) -> Any:
     if facts.dimensions == 1:
         return _sound(facts)
     if "height" in facts.takes:
-        return tensor(facts.batch, facts.frames() * _area(facts), facts.channels())
-    if any(name in facts.takes for name in PACKING):
-        rows, columns = facts.grid()
+        height, width = sizes.image(facts)
+        return tensor(facts.batch, sizes.frames(facts) * height * width, facts.channels())
+    if any(name in facts.takes for name in PLACED):
+        rows, columns = sizes.tokens(facts)
         return tensor(facts.batch, rows * columns, facts.channels())
-    return _video(facts) if facts.dimensions == 3 else _image(facts)
+    return video(facts) if facts.dimensions == 3 else image(facts)
 
 
-def _area(facts: Facts) -> int:
-    height, width = facts.image()
-    return height * width
+def sample(facts: Facts) -> Any:
+    """What an autoencoder or a UNet reads; frame by frame, where it is told how many frames there are."""
+    if not facts.encodes and not {"timestep", "timestep_ratio"} & set(facts.takes):
+        return None
+    if "num_frames" in facts.takes:
+        return tensor(facts.batch * sizes.frames(facts), facts.channels(), *sizes.image(facts))
+    if facts.encodes and (bins := facts.read("mel_bins")) and "in_channels" in facts.config:
+        return tensor(facts.batch, facts.channels(), round(facts.seconds() * 100), bins)
+    return data(facts)
 
 
-def _image(facts: Facts) -> Any:
+def hidden(facts: Facts) -> Any:
+    """What a transformer works on; or, for a part of a model that makes vectors of vectors, those."""
+    if "proj_embedding" in facts.takes:
+        return tensor(facts.batch, facts.read("embedding_dim"))
+    if "timestep" in facts.takes or "timesteps" in facts.takes:
+        return data(facts)
+    widths = [facts.read(name) for name in ("audio_acoustic_hidden_dim", "hidden_size") if facts.read(name)]
+    return Layouts(*(spec(facts.batch, facts.tokens(), width) for width in widths)) if widths else None
+
+
+def image(facts: Facts) -> Any:
     """[B, C, H, W]."""
-    return tensor(facts.batch, facts.channels(), *facts.image())
+    return tensor(facts.batch, facts.channels(), *sizes.image(facts))
 
 
-def _video(facts: Facts) -> Any:
+def video(facts: Facts) -> Any:
     """[B, C, F, H, W], or with frames first or channels last."""
-    B, C, F, size = facts.batch, facts.channels(), facts.frames(), facts.image()
+    B, C, F, size = facts.batch, facts.channels(), sizes.frames(facts), sizes.image(facts)
+    if "pose_hidden_states" in facts.takes:
+        F += 1  # the first is the picture of who is to move
     return Layouts(spec(B, C, F, *size), spec(B, F, C, *size), spec(B, F, *size, C))
 
 
+def video_of(*names: str) -> Callable[[Facts], Any]:
+    """[B, C, F, H, W], with as many channels as the configuration calls so."""
+    return lambda facts: tensor(facts.batch, facts.read(*names), sizes.frames(facts), *sizes.image(facts))
+
+
 def _sound(facts: Facts) -> Any:
-    """[B, C, samples], or of latents; or with channels last."""
-    B, C = facts.batch, facts.read("audio_channels", default=facts.channels())
-    rate = facts.read("sampling_rate", "sample_rate")
-    length = round(rate * facts.seconds()) if rate else facts.read("sample_size", default=256)
-    return Layouts(spec(B, C, length), spec(B, length, C))
+    """[B, C, length], with channels last, or without any."""
+    B, C, length = facts.batch, facts.channels(), sound_length(facts)
+    return Layouts(spec(B, C, length), spec(B, length, C), spec(B, length))
 
 
-def listed(facts: Facts) -> Any:
-    """[C, 1, H, W] for each example."""
-    return [tensor(facts.channels(), 1, *facts.image()) for _ in range(facts.batch)]
+def sound_length(facts: Facts) -> int:
+    """Samples, or latents."""
+    if facts.encodes:
+        return round(facts.read("sampling_rate", "sample_rate") * facts.seconds())
+    asked = facts.size("audio_s")
+    return round(asked * LATENTS_PER_SECOND) if asked else facts.read("sample_size", default=SOUND_LATENTS)
+
+
+def features(facts: Facts) -> Any:
+    """What `x` stands for: pictures without a batch, pictures, or vectors."""
+    if "cap_feats" in facts.takes:
+        return [tensor(facts.channels(), 1, *sizes.image(facts)) for _ in range(facts.batch)]
+    if facts.read("in_channels"):
+        return tensor(facts.batch, facts.channels(), *(facts.size("image") or sizes.VAE_IMAGE))
+    width = facts.read("redux_dim", "hidden_size")
+    return Layouts(spec(facts.batch, width), spec(facts.batch, facts.tokens(), width)) if width else None
 
 
 def condition(facts: Facts) -> Any:
     """A picture in pixels for a UNet, which makes latents of it; for a transformer, as what it works on."""
-    if facts.unet:
-        height, width = facts.image()
-        channels = facts.read("conditioning_channels", "ctrl_conditioning_channels", default=3)
-        return tensor(facts.batch, channels, 8 * height, 8 * width)
-    return data(facts)
+    if not facts.unet:
+        return data(facts)
+    channels = facts.read("conditioning_channels", "ctrl_conditioning_channels", default=3)
+    height, width = sizes.image(facts)
+    if facts.dimensions == 3:
+        return tensor(facts.batch, channels, sizes.frames(facts), height, width)
+    return tensor(facts.batch, channels, sizes.LATENT * height, sizes.LATENT * width)
 
 
-def places(facts: Facts) -> Any:
-    """[N, axes]: where the tokens of an image stand, one below the other."""
-    import torch
-
-    rows, columns = facts.grid()
-    axes = len(facts.read("axes_dims_rope", "axes_dims", default=(0, 0, 0)))
-    found = torch.zeros(rows, columns, axes)
-    found[..., -2 if axes == 3 else 1] += torch.arange(rows)[:, None]
-    found[..., -1 if axes == 3 else 2] += torch.arange(columns)[None]
-    found = found.reshape(rows * columns, axes)
-    return Layouts(found, found.repeat(facts.batch, 1, 1))
+def padding(facts: Facts) -> Any:
+    """[1, 1, H, W] of the picture: nothing is padded."""
+    height, width = sizes.image(facts)
+    return tensor(1, 1, sizes.LATENT * height, sizes.LATENT * width)
 
 
-def text_places(facts: Facts) -> Any:
-    """[tokens, axes]: where the tokens of a text stand: at the origin."""
-    import torch
-
-    found = torch.zeros(facts.tokens(), len(facts.read("axes_dims_rope", "axes_dims", default=(0, 0, 0))))
-    return Layouts(found, found.repeat(facts.batch, 1, 1))
-
-
-def shapes(facts: Facts) -> Any:
-    """Frames, rows and columns of the tokens of each image."""
-    return plain([[(1, *facts.grid())]] * facts.batch)
-
-
-def all_places(facts: Facts) -> Any:
-    """[tokens + N, 3]: where the tokens of text and image stand."""
-    import torch
-
-    text, image = text_places(facts).among[0], places(facts).among[0]
-    found = torch.cat([text, image])
-    return Layouts(found, found.repeat(facts.batch, 1, 1))
-
-
-def side(at: int) -> Any:
-    """Height or width of the latents, as a number."""
-    return lambda facts: facts.image()[at]
+def faces(facts: Facts) -> Any:
+    """[B, 3, frames of the video, H, W]: the face that moves."""
+    side = facts.read("motion_encoder_size")
+    return tensor(facts.batch, 3, 4 * (sizes.frames(facts) - 1) + 1, side, side)
 
 
 LATENTS = {
-    "sample": data,
-    "hidden_states": data,
-    "x": listed,
-    "img_ids": places,
-    "txt_ids": text_places,
-    "img_shapes": shapes,
-    "position_ids": all_places,
+    "sample": sample,
+    "hidden_states": hidden,
+    "latents": video,
+    "z": video_of("latent_channels"),
+    "x": features,
+    "mel": lambda facts: tensor(facts.batch, facts.read("num_mels"), sound_length(facts)),
+    "image_latents": data,
     "controlnet_cond": condition,
-    "num_frames": lambda facts: facts.frames() if "height" in facts.takes else None,
-    "height": side(0),
-    "width": side(1),
+    "controls_latents": video_of("latent_channels"),
+    "condition_mask": lambda facts: tensor(facts.batch, 1, sizes.frames(facts), *sizes.image(facts)),
+    "control_hidden_states": video_of("vace_in_channels"),
+    "pose_hidden_states": video_of("latent_channels"),
+    "face_pixel_values": faces,
+    "padding_mask": padding,
+    "audio_hidden_states": lambda facts: tensor(facts.batch, SOUND_LATENTS, facts.read("audio_in_channels")),
 }
 """By the argument of forward: a function of the facts that gives a tensor to come, or None where it cannot tell."""

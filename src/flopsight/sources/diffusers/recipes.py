@@ -7,6 +7,7 @@ runs on, without computing anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -16,12 +17,13 @@ from flopsight.sources import Sizes
 from flopsight.sources.diffusers.conditions import CONDITIONS
 from flopsight.sources.diffusers.facts import Facts
 from flopsight.sources.diffusers.latents import LATENTS
+from flopsight.sources.diffusers.places import PLACES
 from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.tracer import profile
 
-RECIPES = {**LATENTS, **CONDITIONS}
-IF_NEEDED = {name for name in RECIPES if name.endswith("mask")} | {"num_frames", "fps"}
-"""Given only where forward cannot be called without."""
+RECIPES = {**LATENTS, **PLACES, **CONDITIONS}
+AT_LAST = {"encoder_attention_mask", "encoder_hidden_states_mask", "mask", "padding_mask", "condition_mask"}
+"""Given only where the model does not run without."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,21 @@ class Inputs:
 def inputs(model: Any, sizes: Sizes) -> Inputs:
     """An input for each thing that the model reads."""
     facts = Facts(model, sizes)
-    made = {name: RECIPES[name](facts) for name in facts.takes if name in RECIPES and _wanted(facts, name)}
+    made = {name: RECIPES[name](facts) for name in facts.takes if name in RECIPES}
     known = {name: value for name, value in made.items() if value is not None}
     complete = bool(known) and all(name in known for name in facts.takes if facts.needs(name))
-    among = _among(known)
+    among = list(_among(facts, known))
     return Inputs(_fitting(model, among) if complete else among[0], complete, frozenset(facts.used))
 
 
-def _wanted(facts: Facts, name: str) -> bool:
-    return facts.needs(name) or name not in IF_NEEDED
-
-
-def _among(given: dict[str, Any]) -> list[dict[str, Any]]:
+def _among(facts: Facts, given: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every way to choose a layout for each argument, the usual ones first."""
-    layouts = [value.among if isinstance(value, Layouts) else (value,) for value in given.values()]
-    return [dict(zip(given, chosen, strict=True)) for chosen in product(*layouts)]
+    layouts = []
+    for name, value in given.items():
+        among = value.among if isinstance(value, Layouts) else (value,)
+        layouts.append((None, *among) if name in AT_LAST and not facts.needs(name) else among)
+    for chosen in product(*layouts):
+        yield {name: value for name, value in zip(given, chosen, strict=True) if value is not None}
 
 
 def _fitting(model: Any, among: list[dict[str, Any]]) -> dict[str, Any]:
