@@ -7,7 +7,7 @@ from typing import Any
 
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
-from flopsight.sources.diffusers.latents import sound_length
+from flopsight.sources.diffusers.latents import SOUND_LATENTS, sound_length
 from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.tracing.inputs import plain, spec
 
@@ -62,7 +62,45 @@ def vector(*names: str) -> Callable[[Facts], Any]:
 
 def tokens(*names: str, count: int | None = None) -> Callable[[Facts], Any]:
     """[B, tokens, C], where the configuration has the width; as many as of text unless a count is given."""
-    return lambda facts: tensor(facts.batch, count or facts.tokens(), facts.read(*names)) if facts.read(*names) else None
+    return lambda facts: (
+        tensor(facts.batch, count or facts.tokens(), facts.read(*names)) if facts.read(*names) else None
+    )
+
+
+def picture(facts: Facts) -> Any:
+    """[B, tokens, C] of a picture; models that ask whether there is one leave out zeros: so it has values, ones."""
+    import torch
+
+    width = facts.read("image_embed_dim", "image_proj_dim")
+    shape = (facts.batch, IMAGE_TOKENS, width)
+    return Layouts(spec(shape), plain(torch.ones(shape))) if width else None
+
+
+def of_t5(facts: Facts) -> Any:
+    """[B, tokens, C], of the longer of two texts or of as many tokens."""
+    captions = facts.read("caption_channels", default=(None,))
+    width = facts.read("cross_attention_dim_t5", "text_embed_dim_t5", default=captions[0])
+    return tensor(facts.batch, facts.read("text_len_t5", default=facts.tokens()), width)
+
+
+def of_layers(facts: Facts) -> Any:
+    """[layers, B, tokens, C]: the vectors of every layer of a language model, up to the last that is read."""
+    count = 1 + max(facts.read("llama_layers", default=(0,)))
+    return spec(count, facts.batch, facts.tokens(), facts.read("caption_channels")[-1])
+
+
+def t5_mask(facts: Facts) -> Any:
+    """[B, tokens]: all of the longer text is to be read."""
+    import torch
+
+    return torch.ones(facts.batch, facts.read("text_len_t5", default=facts.tokens()), dtype=torch.int64)
+
+
+def style(facts: Facts) -> Any:
+    """[B]: the usual one."""
+    import torch
+
+    return torch.zeros(facts.batch, dtype=torch.int64)
 
 
 def per_layer(facts: Facts) -> Any:
@@ -155,19 +193,45 @@ def codes(facts: Facts) -> Any:
     return spec(facts.batch, *sizes.image(facts), dtype="int64")
 
 
+def ids(facts: Facts) -> Any:
+    """[B, tokens]."""
+    return spec(facts.batch, facts.tokens(), dtype="int64")
+
+
+def whose(facts: Facts) -> Any:
+    """[B]: which example a sound belongs to."""
+    import torch
+
+    return torch.arange(facts.batch)
+
+
+def context(facts: Facts) -> Any:
+    """[B, length, C]: latents beside those that a model works on."""
+    if not facts.needs("context_latents"):
+        return None
+    return tensor(facts.batch, sound_length(facts), facts.read("in_channels", default=0) - facts.channels())
+
+
 def chunks(facts: Facts) -> Any:
-    """How many frames are made at a time."""
-    return plain(list(facts.read("chunk_partition")))
+    """How many frames are made at a time: as the configuration says, until all are made."""
+    left, chunks = sizes.frames(facts), []
+    for most in facts.read("chunk_partition"):
+        chunks.append(min(most, left))
+        left -= chunks[-1]
+    return plain([chunk for chunk in chunks if chunk])
 
 
 CONDITIONS = {
-    **dict.fromkeys(("timestep", "timesteps", "t", "r_timestep", "timestep_ratio", "sigma", "fps", "seconds"), time),
+    **dict.fromkeys(("timestep", "timesteps", "t", "r_timestep", "timestep_ratio", "seconds"), time),
     "timestep_r": second_time,
+    "fps": lambda facts: spec(facts.batch) if facts.needs("fps") else None,
     "encoder_hidden_states": text,
+    "encoder_hidden_states_t5": of_t5,
+    "encoder_hidden_states_llama3": of_layers,
     "encoder_hidden_states_2": tokens("text_embed_2_dim"),
     "encoder_hidden_states_image": tokens("image_dim", count=IMAGE_TOKENS),
     "audio_encoder_hidden_states": tokens("caption_channels"),
-    "image_embeds": tokens("image_embed_dim", "image_proj_dim", count=IMAGE_TOKENS),
+    "image_embeds": picture,
     "image_embeddings": vector("cross_attention_dim"),
     "clip_text_pooled": tokens("clip_text_pooled_in_channels", count=1),
     "clip_text": tokens("clip_text_in_channels"),
@@ -177,13 +241,30 @@ CONDITIONS = {
     "cap_feats": per_example,
     "inputs_embeds": tokens("hidden_size", count=1),
     "text_lens": lengths,
-    **dict.fromkeys(("encoder_attention_mask", "encoder_hidden_states_mask", "encoder_mask", "mask"), mask),
+    **dict.fromkeys(
+        (
+            "encoder_attention_mask",
+            "encoder_hidden_states_mask",
+            "encoder_mask",
+            "mask",
+            "text_attention_mask",
+            "lyric_attention_mask",
+        ),
+        mask,
+    ),
+    "text_embedding_mask": lambda facts: mask(facts).among[-1],
+    "text_embedding_mask_t5": t5_mask,
+    "image_meta_size": lambda facts: spec(facts.batch, TIME_IDS),
+    "style": style,
+    "pooled_embeds": vector("text_emb_dim"),
     "encoder_attention_mask_2": lambda facts: mask(facts) if facts.read("text_embed_2_dim") else None,
     "pooled_projections": vector("pooled_projection_dim", "in_text_dim2"),
     "pooled_text_emb": vector("cond_embed_dim"),
     "global_hidden_states": vector("global_states_input_dim", "global_cond_dim"),
     "proj_embedding": vector("embedding_proj_dim", "embedding_dim"),
     "guidance": guidance,
+    "ofs": lambda facts: spec(facts.batch) if facts.read("ofs_embed_dim") else None,
+    "timestep_cond": vector("time_cond_proj_dim"),
     "class_labels": classes,
     "added_cond_kwargs": added,
     "added_time_ids": numbers,
@@ -193,8 +274,14 @@ CONDITIONS = {
     "prior_token_drop": none_dropped,
     "input_ids": codes,
     "chunk_partition": chunks,
-    "context_latents": lambda facts: tensor(
-        facts.batch, sound_length(facts), facts.channels() - facts.read("audio_acoustic_hidden_dim", default=0)
-    ),
+    "context_latents": context,
+    "audio_num_frames": lambda facts: SOUND_LATENTS,
+    "scale": lambda facts: facts.read("scales", default=(None,))[0],
+    "source_hidden_states": tokens("source_dim"),
+    "target_input_ids": ids,
+    "text_hidden_states": tokens("text_hidden_dim"),
+    "lyric_hidden_states": tokens("text_hidden_dim"),
+    "refer_audio_acoustic_hidden_states_packed": tokens("timbre_hidden_dim", count=SOUND_LATENTS),
+    "refer_audio_order_mask": whose,
 }
 """By the argument of forward: a function of the facts that gives a tensor to come, or None where it cannot tell."""

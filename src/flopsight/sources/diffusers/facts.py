@@ -14,8 +14,8 @@ CLIP_TOKENS, TOKENS = 77, 512
 AUDIO_S = 10.0
 
 CHANNELS = (
-    "in_channels", "in_visual_dim", "in_dim", "io_channels", "latent_channel", "audio_acoustic_hidden_dim",
-    "latent_dim",
+    "audio_acoustic_hidden_dim", "in_channels", "in_visual_dim", "in_dim", "io_channels", "latent_channel",
+    "latent_dim", "latent_channels",
 )  # fmt: skip
 PICTURED = ("dec_out_channels", "output_channels", "audio_channels", "out_channels", "out_ch", "input_channels")
 """What configurations call the channels of what a model reads, and of what an autoencoder makes again."""
@@ -27,11 +27,15 @@ OF_VIDEO = (
 """What only the configurations of models of video have."""
 
 
+PLACED = {"img_ids", "img_shapes", "position_ids"}
+"""Arguments that tell where tokens stand: a model that takes one is given an image as tokens."""
+
+
 class Facts:
     """A model and the sizes asked for; `used` collects the sizes that a recipe has read.
 
     encodes: it is an autoencoder, of what people see or hear. unet: it is a UNet, or steers one. dimensions: 3 of
-    videos, 2 of images, 1 of sound.
+    videos, 2 of images, 1 of sound. packed: it is given an image as tokens.
     """
 
     def __init__(self, model: Any, sizes: Sizes) -> None:
@@ -42,6 +46,7 @@ class Facts:
         self.takes = inspect.signature(model.forward).parameters
         self.encodes = "sample" in self.takes and hasattr(model, "encode")
         self.unet = "sample" in self.takes and not self.encodes
+        self.packed = bool(PLACED & set(self.takes)) and "img_sizes" not in self.takes  # else it makes the tokens
         self.dimensions = self._dimensions()
 
     def needs(self, name: str) -> bool:

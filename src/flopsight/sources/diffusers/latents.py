@@ -10,8 +10,8 @@ from flopsight.sources.diffusers.facts import Facts
 from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.tracing.inputs import spec
 
-PLACED = ("img_ids", "img_shapes", "position_ids")
-"""Arguments that tell where tokens stand: a model that takes one is given an image as tokens."""
+VECTORS = "audio_acoustic_hidden_dim", "hidden_size", "condition_hidden_dim"
+"""What configurations call the width of vectors that are read without a time."""
 
 SOUND_LATENTS = 256
 LATENTS_PER_SECOND = 25
@@ -27,7 +27,7 @@ def data(facts: Facts) -> Any:
     if "height" in facts.takes:
         height, width = sizes.image(facts)
         return tensor(facts.batch, sizes.frames(facts) * height * width, facts.channels())
-    if any(name in facts.takes for name in PLACED):
+    if facts.packed:
         rows, columns = sizes.tokens(facts)
         return tensor(facts.batch, rows * columns, facts.channels())
     return video(facts) if facts.dimensions == 3 else image(facts)
@@ -50,8 +50,11 @@ def hidden(facts: Facts) -> Any:
         return tensor(facts.batch, facts.read("embedding_dim"))
     if "timestep" in facts.takes or "timesteps" in facts.takes:
         return data(facts)
-    widths = [facts.read(name) for name in ("audio_acoustic_hidden_dim", "hidden_size") if facts.read(name)]
-    return Layouts(*(spec(facts.batch, facts.tokens(), width) for width in widths)) if widths else None
+    B, T, layers = facts.batch, facts.tokens(), facts.read("num_condition_layers", default=1)
+    widths = [facts.read(name) for name in VECTORS if facts.read(name)]
+    window = facts.read("pool_window_size", default=1)
+    shapes = [(B, T, layers * width) for width in widths] + [(B, T // window, window, width) for width in widths]
+    return Layouts(*map(spec, shapes)) if widths else None
 
 
 def image(facts: Facts) -> Any:
@@ -60,16 +63,31 @@ def image(facts: Facts) -> Any:
 
 
 def video(facts: Facts) -> Any:
-    """[B, C, F, H, W], or with frames first or channels last."""
+    """[B, C, F, H, W], or with frames first or channels last; some autoencoders of videos take pictures only."""
     B, C, F, size = facts.batch, facts.channels(), sizes.frames(facts), sizes.image(facts)
     if "pose_hidden_states" in facts.takes:
         F += 1  # the first is the picture of who is to move
-    return Layouts(spec(B, C, F, *size), spec(B, F, C, *size), spec(B, F, *size, C))
+    single = (spec(B, C, 1, *size),) if facts.encodes else ()
+    return Layouts(spec(B, C, F, *size), spec(B, F, C, *size), spec(B, F, *size, C), *single)
 
 
 def video_of(*names: str) -> Callable[[Facts], Any]:
     """[B, C, F, H, W], with as many channels as the configuration calls so."""
     return lambda facts: tensor(facts.batch, facts.read(*names), sizes.frames(facts), *sizes.image(facts))
+
+
+def latents(facts: Facts) -> Any:
+    """Those of a sound or a video; without the masks that are put beside them."""
+    if facts.dimensions == 1:
+        return tensor(facts.batch, facts.read("latent_channels"), sound_length(facts))
+    masks = [name for name in ("condition_mask", "padding_mask") if name in facts.takes]
+    channels = facts.read("latent_channels", default=facts.channels())
+    return tensor(facts.batch, channels - len(masks), sizes.frames(facts), *sizes.image(facts))
+
+
+def frame_mask(facts: Facts) -> Any:
+    """[B, 1, F, H, W]: which frames are given."""
+    return tensor(facts.batch, 1, sizes.frames(facts), *sizes.image(facts))
 
 
 def _sound(facts: Facts) -> Any:
@@ -122,18 +140,22 @@ def faces(facts: Facts) -> Any:
 LATENTS = {
     "sample": sample,
     "hidden_states": hidden,
-    "latents": video,
+    "latents": latents,
     "z": video_of("latent_channels"),
     "x": features,
     "mel": lambda facts: tensor(facts.batch, facts.read("num_mels"), sound_length(facts)),
     "image_latents": data,
+    "effnet": lambda facts: tensor(facts.batch, facts.read("effnet_in_channels"), *sizes.compact(facts)),
     "controlnet_cond": condition,
-    "controls_latents": video_of("latent_channels"),
-    "condition_mask": lambda facts: tensor(facts.batch, 1, sizes.frames(facts), *sizes.image(facts)),
+    "controls_latents": latents,
+    "condition_mask": frame_mask,
+    "conditioning_mask": frame_mask,
     "control_hidden_states": video_of("vace_in_channels"),
     "pose_hidden_states": video_of("latent_channels"),
     "face_pixel_values": faces,
     "padding_mask": padding,
-    "audio_hidden_states": lambda facts: tensor(facts.batch, SOUND_LATENTS, facts.read("audio_in_channels")),
+    "audio_hidden_states": lambda facts: tensor(
+        facts.batch, SOUND_LATENTS, facts.read("audio_in_channels", "in_audio_dim")
+    ),
 }
 """By the argument of forward: a function of the facts that gives a tensor to come, or None where it cannot tell."""

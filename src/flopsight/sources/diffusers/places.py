@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
 from flopsight.sources.transformers.layouts import Layouts
-from flopsight.tracing.inputs import plain
+from flopsight.tracing.inputs import plain, spec
 
 
 def _axes(facts: Facts) -> int:
@@ -34,7 +35,7 @@ def _of_text(facts: Facts) -> Any:
 
 def of_image(facts: Facts) -> Any:
     """For all examples together, or for each."""
-    return _together_or_each(facts, _of_image(facts))
+    return _together_or_each(facts, _of_image(facts)) if facts.packed else None
 
 
 def of_text(facts: Facts) -> Any:
@@ -65,6 +66,13 @@ def of_patches(facts: Facts) -> Any:
     return [torch.arange(count) for count in sizes.patches(facts)]
 
 
+def turns(facts: Facts) -> Any:
+    """Two of [N, C]: cosine and sine for each token, where a model is told them."""
+    count, width = prod(sizes.patches(facts)), facts.read("attention_head_dim")
+    told = facts.read("use_rotary_positional_embeddings") or "image_meta_size" in facts.takes
+    return (spec(count, width),) * 2 if told else None
+
+
 def in_text(facts: Facts) -> Any:
     """[tokens]: their numbers."""
     import torch
@@ -73,10 +81,19 @@ def in_text(facts: Facts) -> Any:
 
 
 def of_frames(facts: Facts) -> Any:
-    """[B, F]: their numbers."""
+    """[B, F]: their numbers; or [F] for all examples together."""
     import torch
 
-    return torch.arange(sizes.frames(facts)).repeat(facts.batch, 1)
+    numbers = torch.arange(sizes.frames(facts))
+    return Layouts(numbers.repeat(facts.batch, 1), numbers)
+
+
+def after_text(facts: Facts) -> Any:
+    """[B, tokens + N/4]: which tokens of a language model are of the image."""
+    import torch
+
+    rows, columns = sizes.tokens(facts)
+    return (torch.arange(facts.tokens() + rows * columns // 4) >= facts.tokens()).repeat(facts.batch, 1)
 
 
 def frames(facts: Facts) -> Any:
@@ -89,6 +106,8 @@ PLACES = {
     "txt_ids": of_text,
     "position_ids": of_both,
     "img_shapes": shapes,
+    "img_mask": after_text,
+    "image_rotary_emb": turns,
     "visual_rope_pos": of_patches,
     "text_rope_pos": in_text,
     "indices_latents": of_frames,

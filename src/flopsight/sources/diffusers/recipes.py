@@ -22,7 +22,14 @@ from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.tracer import profile
 
 RECIPES = {**LATENTS, **PLACES, **CONDITIONS}
-AT_LAST = {"encoder_attention_mask", "encoder_hidden_states_mask", "mask", "padding_mask", "condition_mask"}
+AT_LAST = {
+    "encoder_attention_mask",
+    "encoder_hidden_states_mask",
+    "mask",
+    "padding_mask",
+    "condition_mask",
+    "conditioning_mask",
+}
 """Given only where the model does not run without."""
 
 

@@ -17,10 +17,13 @@ UNET_SIDE = 64
 LATENT = 8
 """Pixels of a side that become one latent, of most autoencoders."""
 
+COMPACT = 128 / 3
+"""Pixels of a side that become one latent, where a cascade begins."""
+
 PACKED = 16
 """Pixels of a side that become one token, where an image is given as tokens: 8 by the autoencoder, 2 by packing."""
 
-SPATIAL = {2: {3: 1, 31: LATENT, 128: 32}, 3: {3: 1, 31: LATENT, 64: 16, 128: 32}}
+SPATIAL = {2: {3: 1, 31: LATENT, 64: 32, 128: 16}, 3: {3: 1, 31: LATENT, 64: 16, 128: 32}}
 """By dimensions, for up to so many channels of latents: pixels of a side that become one latent."""
 
 TEMPORAL = {11: 4, 12: 6, 127: 4, 128: 8}
@@ -35,7 +38,13 @@ def image(facts: Facts) -> tuple[int, int]:
     usual = VIDEO if facts.dimensions == 3 else VAE_IMAGE if facts.encodes else IMAGE
     height, width = asked or usual
     factor = 1 if facts.encodes else _compression(facts)
-    return height // factor, width // factor
+    return int(height // factor), int(width // factor)
+
+
+def compact(facts: Facts) -> tuple[int, int]:
+    """Height and width of the smaller latents that a cascade begins with."""
+    height, width = facts.size("image") or IMAGE
+    return int(height // COMPACT), int(width // COMPACT)
 
 
 def _made_for(facts: Facts) -> tuple[int, int] | None:
@@ -44,16 +53,21 @@ def _made_for(facts: Facts) -> tuple[int, int] | None:
     elif height := facts.read("sample_height"):
         return height, facts.read("sample_width")
     else:
-        side = facts.read("sample_size", default=UNET_SIDE if facts.unet else None)
+        side = facts.read("sample_size", default=UNET_SIDE if facts.unet and "timestep" in facts.takes else None)
     if side is None or isinstance(side, int):
         return side and (side, side)
     height, width = side
     return height, width
 
 
-def _compression(facts: Facts) -> int:
-    told = facts.read("vae_scale_factors")
-    return int(told[-1]) if told else _up_to(facts.latents(), SPATIAL[max(2, facts.dimensions)])
+def _compression(facts: Facts) -> float:
+    if "timestep_ratio" in facts.takes:
+        return LATENT // 2 if facts.read("effnet_in_channels") else COMPACT
+    if told := facts.read("vae_scale_factors", "spatial_compression_ratio"):
+        return int(told if isinstance(told, int) else told[-1])
+    usual = _up_to(facts.latents(), SPATIAL[max(2, facts.dimensions)])
+    packs = facts.dimensions == 2 and facts.patch()[-1] > 1  # of latents that are compressed less
+    return min(usual, LATENT) if packs else usual
 
 
 def frames(facts: Facts) -> int:
