@@ -127,8 +127,7 @@ def resolve(
     Raises: InputError for an unknown model, with near matches; MissingLibraryError.
     """
     from flopsight.sources._address import refuse_pickled, refuse_unclear, split_arguments
-    from flopsight.sources.torchaudio_operators import torchaudio_importable
-    from flopsight.sources.torchvision_operators import torchvision_importable
+    from flopsight.sources._importable import libraries_importable
 
     name, arguments = split_arguments(text)
     refuse_pickled(name)
@@ -140,9 +139,9 @@ def resolve(
         named = bool(source.prefix) and source.prefix == schemes.get(prefix)
         if named or source.claims(name):
             request = Request(rest if named else name, arguments, real, train, sizes, task)
-            with torchvision_importable(), torchaudio_importable():
+            with libraries_importable():
                 return source.build(request)
-    with torchvision_importable(), torchaudio_importable():
+    with libraries_importable():
         raise _unknown(name)
 
 

@@ -1,6 +1,6 @@
 """`diffusers:NAME`: the models of diffusers, built from a configuration; nothing is downloaded.
 
-NAME is a class (`UNet2DConditionModel`, `FluxTransformer2DModel`, `AutoencoderKL`), a `config.json` or a folder with one.
+NAME is a class (`UNet2DConditionModel`, `AutoencoderKL`), the path of a `config.json` or a folder with one.
 Constructor arguments are those of the configuration: `diffusers:UNet2DConditionModel(cross_attention_dim=768)`.
 """
 

@@ -99,9 +99,9 @@ def _sound(facts: Facts) -> Any:
 def sound_length(facts: Facts) -> int:
     """Samples, or latents."""
     if facts.encodes:
-        return round(facts.read("sampling_rate", "sample_rate") * facts.seconds())
+        return int(facts.read("sampling_rate", "sample_rate") * facts.seconds())
     asked = facts.size("audio_s")
-    return round(asked * LATENTS_PER_SECOND) if asked else facts.read("sample_size", default=SOUND_LATENTS)
+    return int(asked * LATENTS_PER_SECOND if asked else facts.read("sample_size", default=SOUND_LATENTS))
 
 
 def features(facts: Facts) -> Any:

@@ -35,24 +35,36 @@ def _is_model(found: Any) -> bool:
 def model(request: Request) -> Any:
     """What the request names, without weights unless it is to be run. Raises: InputError."""
     library().logging.set_verbosity_error()
-    if (path := _file(request.address)) is None:
-        return request.make(_class(request.address), **request.arguments)
+    path = _file(request.address)
+    return _from_class(request) if path is None else _from_file(request, path)
+
+
+def _from_class(request: Request) -> Any:
+    kind = _class(request.address, "diffusers has no model")
+    try:
+        return request.make(kind, **request.arguments)
+    except InputError as error:
+        if request.arguments:
+            raise
+        raise InputError(
+            f"{error}. Not everything has a default: name a config.json, or give arguments, as in "
+            f"'diffusers:{request.address}(in_channels=4)'."
+        ) from error
+
+
+def _from_file(request: Request, path: Path) -> Any:
     config = _read(path)
-    kind = _class(
-        config.get("_class_name"), f"The configuration {path} is of a class that diffusers has no model for: "
-    )
+    kind = _class(config.get("_class_name"), f"{path} is the configuration of no model of diffusers, but of")
     known = inspect.signature(kind.__init__).parameters
     if unknown := [name for name in request.arguments if name not in known]:
         raise InputError(f"{kind.__name__} has no argument {unknown[0]!r}.{near(unknown[0], list(known))}")
     return request.make(kind.from_config, config={**config, **request.arguments})
 
 
-def _class(name: Any, where: str = "diffusers has no model ") -> Any:
+def _class(name: Any, none: str) -> Any:
     found = getattr(library(), name, None) if isinstance(name, str) else None
     if not _is_model(found):
-        hint = near(str(name), names())
-        path = " A path that holds a config.json is no other, and nothing is downloaded." if "/" in str(name) else ""
-        raise InputError(f"{where}{name!r}.{path}{hint}")
+        raise InputError(f"{none} {name!r}.{near(str(name), names())}")
     return found
 
 
@@ -62,6 +74,10 @@ def _file(address: str) -> Path | None:
     if address.endswith(".json"):
         return path
     if not path.is_dir():
+        if "/" in address:
+            raise InputError(
+                f"There is no folder {address!r}. flopsight downloads nothing: name a class, or a config.json that is here."
+            )
         return None
     if (path / _CONFIG).is_file() or not (path / _PIPELINE).is_file():
         return path / _CONFIG

@@ -54,10 +54,9 @@ def _made_for(facts: Facts) -> tuple[int, int] | None:
         return height, facts.read("sample_width")
     else:
         side = facts.read("sample_size", default=UNET_SIDE if facts.unet and "timestep" in facts.takes else None)
-    if side is None or isinstance(side, int):
-        return side and (side, side)
-    height, width = side
-    return height, width
+    if isinstance(side, int):
+        return side, side
+    return (side[0], side[1]) if side else None
 
 
 def _compression(facts: Facts) -> float:
