@@ -102,8 +102,8 @@ class Facts:
 
     def latents(self) -> int:
         """Channels of the latents, without what some models are given beside them."""
-        given = self.channels() or 0
-        return min(given, self.read("out_channels", "out_visual_dim", "out_dim", default=given) or given)
+        told = [self.read(name) for name in ("out_channels", "out_visual_dim", "out_dim", "latent_channels")]
+        return min([self.channels() or 0, *filter(None, told)])
 
     def patch(self) -> tuple[int, ...]:
         """Frames, rows and columns that become one token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ def model(request: Request) -> Any:
     """What the request names, without weights unless it is to be run. Raises: InputError."""
     library().logging.set_verbosity_error()
     path = _file(request.address)
-    return _from_class(request) if path is None else _from_file(request, path)
+    with warnings.catch_warnings():  # of what is to change in PyTorch and diffusers
+        warnings.simplefilter("ignore", FutureWarning)
+        return _from_class(request) if path is None else _from_file(request, path)
 
 
 def _from_class(request: Request) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from flopsight.errors import FlopsightError
+from flopsight.errors import FlopsightError, NeedsValuesError
 from flopsight.sources import Sizes
 from flopsight.sources.diffusers.conditions import CONDITIONS
 from flopsight.sources.diffusers.facts import Facts
@@ -63,11 +63,15 @@ def _among(facts: Facts, given: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _fitting(model: Any, among: list[dict[str, Any]]) -> dict[str, Any]:
-    """The first inputs that the model runs on; the usual ones where it runs on none, whose error is then told."""
+    """The first inputs that the model runs on; failing that, the first for which it runs until it asks for values."""
+    asking = None
     for given in among if len(among) > 1 else ():
         try:
             profile(model, kwargs=given)
+        except NeedsValuesError:
+            asking = asking or given
         except FlopsightError:
             continue
-        return given
-    return among[0]
+        else:
+            return given
+    return asking or among[0]
