@@ -118,8 +118,10 @@ def test_models_run_on_what_they_are_given(name, config, sizes, inputs) -> None:
 def test_an_attention_and_its_projections_are_counted_by_hand() -> None:
     """A block of Flux: C channels, N tokens of the image and T of the text, joined in the attention."""
     tokens, N, T, C = 128 + 9, 128, 9, 16
-    one, two = (macs(named("FluxTransformer2DModel", {**TINY_FLUX, "num_single_layers": layers}, image=(256, 128), seq=9))
-                for layers in (1, 2))  # fmt: skip
+    deeper = {**TINY_FLUX, "num_single_layers": 2}
+    one, two = (
+        macs(named("FluxTransformer2DModel", config, image=(256, 128), seq=T)) for config in (TINY_FLUX, deeper)
+    )
     attention = 2 * tokens * tokens * C
     assert two - one == attention + tokens * (3 * C * C + 4 * C * C + 5 * C * C) + 3 * C * C
     by_image = macs(named("FluxTransformer2DModel", TINY_FLUX, image=(256, 256), seq=T)) - one

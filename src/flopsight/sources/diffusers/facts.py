@@ -103,7 +103,7 @@ class Facts:
     def latents(self) -> int:
         """Channels of the latents, without what some models are given beside them."""
         told = [self.read(name) for name in ("out_channels", "out_visual_dim", "out_dim", "latent_channels")]
-        return min([self.channels() or 0, *filter(None, told)])
+        return int(min([self.channels() or 0, *filter(None, told)]))
 
     def patch(self) -> tuple[int, ...]:
         """Frames, rows and columns that become one token."""

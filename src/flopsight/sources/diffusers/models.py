@@ -79,7 +79,7 @@ def _file(address: str) -> Path | None:
     if not path.is_dir():
         if "/" in address:
             raise InputError(
-                f"There is no folder {address!r}. flopsight downloads nothing: name a class, or a config.json that is here."
+                f"There is no folder {address!r}. flopsight downloads nothing: name a class, or the path of a config.json."
             )
         return None
     if (path / _CONFIG).is_file() or not (path / _PIPELINE).is_file():
