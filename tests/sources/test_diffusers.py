@@ -178,7 +178,7 @@ def test_wrong_files_get_a_sentence(tmp_path, text, sentence) -> None:
     ("FluxTransformer2DModle", "no model 'FluxTransformer2DModle'.*Did you mean .*'FluxTransformer2DModel'"),
     ("ModelMixin", "no model 'ModelMixin'"),
     ("DDPMScheduler", "no model 'DDPMScheduler'"),
-    ("someone/some-model", "no folder 'someone/some-model'. flopsight downloads nothing"),
+    ("someone/some-model", "no folder 'someone/some-model'. Nothing is downloaded"),
     ("Transformer2DModel", "could not be built.* name a config.json, or give arguments"),
     ("AutoencoderKL(layers=2)", "could not be built.*'layers'"),
 ])  # fmt: skip

@@ -22,15 +22,15 @@ def library() -> Any:
 
 
 def names() -> list[str]:
-    """Every class of model."""
-    diffusers = library()
-    return sorted(name for name in dir(diffusers) if _is_model(getattr(diffusers, name, None)))
+    """Every class of model, but for those that belong to one pipeline."""
+    models = library().models
+    return sorted(name for name in dir(models) if _is_model(getattr(models, name, None)))
 
 
 def _is_model(found: Any) -> bool:
     """Whether it is a class that is made from a configuration, and runs."""
     mixins = library().ModelMixin, library().ConfigMixin
-    return isinstance(found, type) and found not in mixins and all(issubclass(found, mixin) for mixin in mixins)
+    return isinstance(found, type) and all(issubclass(found, mixin) for mixin in mixins)
 
 
 def model(request: Request) -> Any:
@@ -79,7 +79,7 @@ def _file(address: str) -> Path | None:
     if not path.is_dir():
         if "/" in address:
             raise InputError(
-                f"There is no folder {address!r}. flopsight downloads nothing: name a class, or the path of a config.json."
+                f"There is no folder {address!r}. Nothing is downloaded: name a class, or the path of a config.json."
             )
         return None
     if (path / _CONFIG).is_file() or not (path / _PIPELINE).is_file():
