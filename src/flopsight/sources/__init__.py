@@ -93,7 +93,7 @@ class Request:
 class Source:
     """A way to name a model.
 
-    prefix: what stands before the colon; empty if the address is recognised by `claims`. form, summary: for the help.
+    prefix: what stands before the colon; empty if an address is known by `claims` alone. form, summary: for the help.
     build: makes the workload. names: every model it knows, to find near matches. aliases: other names of the prefix.
     """
 
@@ -126,20 +126,22 @@ def resolve(
 
     Raises: InputError for an unknown model, with near matches; MissingLibraryError.
     """
-    from flopsight.sources._address import refuse_unclear, split_arguments
-    from flopsight.sources.torchvision_operators import torchvision_importable
+    from flopsight.sources._address import refuse_pickled, refuse_unclear, split_arguments
+    from flopsight.sources._importable import libraries_importable
 
     name, arguments = split_arguments(text)
+    refuse_pickled(name)
     prefix, _, rest = name.partition(":")
     schemes = {scheme: source.prefix for source in sources() for scheme in (source.prefix, *source.aliases) if scheme}
     if rest:
         refuse_unclear(prefix, rest, schemes)
     for source in sources():
-        if source.prefix == schemes.get(prefix) if source.prefix else source.claims(name):
-            address = rest if source.prefix else name
-            with torchvision_importable():
-                return source.build(Request(address, arguments, real, train, sizes, task))
-    with torchvision_importable():
+        named = bool(source.prefix) and source.prefix == schemes.get(prefix)
+        if named or source.claims(name):
+            request = Request(rest if named else name, arguments, real, train, sizes, task)
+            with libraries_importable():
+                return source.build(request)
+    with libraries_importable():
         raise _unknown(name)
 
 

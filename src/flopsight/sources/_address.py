@@ -11,6 +11,8 @@ from typing import Any
 from flopsight.errors import InputError
 
 _SHOWN = 100
+_PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
+_WEIGHTS = ".safetensors"
 
 
 def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
@@ -37,6 +39,24 @@ def split_arguments(text: str) -> tuple[str, dict[str, Any]]:
             f"The arguments in {shown!r} cannot be read ({reason}); write literals by name, as in "
             "'net.py:Net(depth=3)'."
         ) from None
+
+
+def refuse_pickled(name: str) -> None:
+    """Refuse a file of weights: it has no model in it, and to unpickle one runs whatever its writer put there.
+
+    Raises: InputError, with what to name instead.
+    """
+    if not name.endswith((*_PICKLES, _WEIGHTS)):
+        return
+    reason = (
+        "holds weights and no model"
+        if name.endswith(_WEIGHTS)
+        else "is a pickle, which runs its writer's code when it is read, so flopsight does not read it"
+    )
+    raise InputError(
+        f"{name} {reason}. What a model costs is in its code, not in its weights: name the code, as "
+        "path/to/net.py:NAME, or save the model with torch.export.save and name the .pt2 file."
+    )
 
 
 def refuse_unclear(prefix: str, rest: str, schemes: Mapping[str, str]) -> None:
