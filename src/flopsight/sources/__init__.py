@@ -145,6 +145,14 @@ def resolve(
         raise _unknown(name)
 
 
+def models_of(source: Source) -> list[str]:
+    """The names of every model of a source. Raises: MissingLibraryError."""
+    from flopsight.sources.torchvision_operators import torchvision_importable
+
+    with torchvision_importable():
+        return source.names()
+
+
 def _unknown(name: str) -> InputError:
     forms = ", ".join(source.form for source in sources())
     known = []

@@ -1,7 +1,7 @@
 """`ultralytics:NAME`: the YOLO and RT-DETR models of ultralytics, from the configurations that it brings along.
 
-NAME is a configuration with its scale (`yolo11n`, `yolov8x-seg`, `rtdetr-l`), as in the name of its weights, or the path
-of a `.yaml` of one's own. Constructor arguments are those of the model's class: `ultralytics:yolo11n(nc=3)`.
+NAME is a configuration with its scale (`yolo11n`, `yolov8x-seg`, `rtdetr-l`), as weights are named, or the path
+of one's own (`.yaml`). Constructor arguments are those of the model's class: `ultralytics:yolo11n(nc=3)`.
 """
 
 from __future__ import annotations
