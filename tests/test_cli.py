@@ -129,7 +129,7 @@ class TestModel:
         (["cli_net.py:Net(width)", *INPUT], "write literals by name"),
         (["cli_net.py:number", *INPUT], "is a int, not a model"),
         (["cli_net.py", *INPUT], "defines Net, Values, Huge, Unknown, ready; say which"),
-        (["cli_net:Net", "--input", "1,a"], "--input '1,a' is no shape"),
+        (["cli_net:Net", "--input", "1,a-b"], "--input '1,a-b' is no shape"),
         (["cli_net:Net", "--kwargs", "{"], "--kwargs '{' is not JSON"),
         (["cli_net:Net", "--kwargs", "[1]"], "is no JSON object"),
         (["cli_net:Net", "--columns", "mac"], "no column 'mac'"),

@@ -78,7 +78,7 @@ def test_inputs_are_read(text: str, expected: Input) -> None:
     assert read_input(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "a", "1,,2", "-1,3", "1.5", "=1", "a b=1", "ids=", ":int64"])
+@pytest.mark.parametrize("text", ["", "a-", "1,,2", "-1,3", "1.5", "=1", "a b=1", "ids=", ":int64"])
 def test_what_is_no_input_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is no shape"):
         read_input(text)

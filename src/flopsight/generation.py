@@ -17,6 +17,7 @@ from flopsight.profiles import Profile
 from flopsight.record import Record
 from flopsight.tracing.fake import metadata_of
 from flopsight.tracing.inputs import spec
+from flopsight.tracing.naming import names_in
 from flopsight.tracing.state import ModuleState
 from flopsight.tracing.tracer import profile
 
@@ -52,6 +53,10 @@ def profile_generate(
     for name, count in (("batch", batch), ("prompt", prompt), ("new_tokens", new_tokens)):
         if type(count) is not int or count < 1:
             raise InputError(f"{name} is {count!r}; it is a number of at least 1.")
+    if named := names_in(inputs):
+        raise InputError(
+            f"The size {next(iter(named))!r} has a name; give a number for each size of what the prompt takes."
+        )
     run = _Run(model, batch, prompt, dict(inputs or {}))
     record, cache_bytes = run.prompt()
     first = 1 if run.decodes_apart else prompt

@@ -95,6 +95,7 @@ class Source:
 
     prefix: what stands before the colon; empty if an address is known by `claims` alone. form, summary: for the help.
     build: makes the workload. names: every model it knows, to find near matches. aliases: other names of the prefix.
+    often: whether its names are among those looked through for an address without a prefix; others take seconds to load.
     """
 
     prefix: str
@@ -104,6 +105,7 @@ class Source:
     claims: Callable[[str], bool] = lambda text: False
     names: Callable[[], list[str]] = list
     aliases: tuple[str, ...] = ()
+    often: bool = False
 
 
 @cache
@@ -147,18 +149,18 @@ def resolve(
 
 def models_of(source: Source) -> list[str]:
     """The names of every model of a source. Raises: MissingLibraryError."""
-    from flopsight.sources.torchvision_operators import torchvision_importable
+    from flopsight.sources._importable import libraries_importable
 
-    with torchvision_importable():
+    with libraries_importable():
         return source.names()
 
 
 def _unknown(name: str) -> InputError:
     forms = ", ".join(source.form for source in sources())
     known = []
-    for source in sources():
+    for source in (each for each in sources() if each.often):
         try:
-            known += [f"{source.prefix}:{found}" for found in source.names() if source.prefix]
+            known += [f"{source.prefix}:{found}" for found in source.names()]
         except ImportError:
             continue  # its library is not installed, so it has no model to offer
     same = [full for full in known if full.partition(":")[2] == name.rpartition(":")[2]]

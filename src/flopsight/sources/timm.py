@@ -33,4 +33,4 @@ def build(request: Request) -> Workload:
     return Workload(model, ((request.sizes.batch or 1, channels, *(image or usual)),), {}, request.address)
 
 
-SOURCE = Source("timm", "timm:NAME", "a model of timm", build, names=names)
+SOURCE = Source("timm", "timm:NAME", "a model of timm", build, names=names, often=True)

@@ -64,4 +64,6 @@ def _image_size(models: Any, name: str, model: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
-SOURCE = Source("torchvision", "torchvision:NAME", "a model of torchvision", build, names=names, aliases=("tv",))
+SOURCE = Source(
+    "torchvision", "torchvision:NAME", "a model of torchvision", build, names=names, aliases=("tv",), often=True
+)

@@ -24,6 +24,7 @@ CLASSIFIED_SIDE = 224
 _PRETRAINED = "DEFAULT"
 """What a layer from torchvision is given for its weights, which it would download."""
 
+_USE = "A model named ultralytics:..."
 _QUIET = {"YOLO_OFFLINE": "True", "YOLO_VERBOSE": "False", "YOLO_AUTOINSTALL": "False"}
 
 
@@ -44,13 +45,12 @@ def _offline() -> Iterator[None]:
 
 def _library() -> Any:
     with _offline():
-        return require("ultralytics", use="A model named ultralytics:...")
+        return require("ultralytics", use=_USE)
 
 
 def names() -> list[str]:
     """Every configuration, in each of its scales."""
-    from yaml import safe_load
-
+    safe_load = require("yaml", use=_USE, install="pyyaml").safe_load
     found = []
     for path in (Path(_library().__file__).parent / "cfg" / "models").rglob("*.yaml"):
         scales = safe_load(path.read_text(encoding="utf-8")).get("scales") or {}
@@ -81,15 +81,13 @@ def build(request: Request) -> Workload:
 
 def _configuration(path: str) -> tuple[dict[str, Any], str, Any]:
     """A configuration without pretrained parts, its task, and the class of its model, which goes by name and task."""
-    from ultralytics import RTDETR, YOLO, YOLOE, YOLOWorld
-    from ultralytics.nn.tasks import guess_model_task, yaml_model_load
-
-    config = yaml_model_load(path)
+    library, tasks = _library(), require("ultralytics.nn.tasks", use=_USE)
+    config = tasks.yaml_model_load(path)
     for layer in (*config["backbone"], *config["head"]):
         layer[-1] = [None if argument == _PRETRAINED else argument for argument in layer[-1]]
-    by_name = {"rtdetr": RTDETR, "-world": YOLOWorld, "yoloe": YOLOE}
-    engine = next((kind for part, kind in by_name.items() if part in Path(path).stem), YOLO)
-    task = "detect" if engine is RTDETR else guess_model_task(config)
+    by_name = {"rtdetr": library.RTDETR, "-world": library.YOLOWorld, "yoloe": library.YOLOE}
+    engine = next((kind for part, kind in by_name.items() if part in Path(path).stem), library.YOLO)
+    task = "detect" if engine is library.RTDETR else tasks.guess_model_task(config)
     return config, task, engine.task_map.fget(None)[task]["model"]
 
 

@@ -32,4 +32,5 @@ SOURCE = Source(
     build,
     names=names,
     aliases=("hf", "huggingface"),
+    often=True,
 )
