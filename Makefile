@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 FUZZ ?= 10000
 
-.PHONY: help demo test check docs zoo site fuzz sweep mutants golden bench format clean
+.PHONY: help demo test check docs zoo site fuzz sweep mutants forms golden bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
@@ -24,6 +24,7 @@ help:
 	@echo 'make site    build the website of docs/ into build/site'
 	@echo 'make fuzz    run 10,000 random programs (FUZZ=N), and print what differs'
 	@echo "make sweep   hold stand-ins to PyTorch's own samples of each operator (minutes; SWEEP=part of a name)"
+	@echo 'make forms   hold closed forms to runs at 20 sizes for each model (several minutes)'
 	@echo 'make golden  write the figures of tests/golden anew, and print what moved'
 	@echo 'make bench   time flopsight beside other tools (about three quarters of an hour)'
 	@echo 'make format  format the code and fix what the linter can fix'
@@ -82,6 +83,9 @@ zoo: $(TOOLS)
 # which requirements/docs.txt tells.
 site: $(TOOLS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+forms: $(TOOLS)
+	EXAMPLES=20 $(BIN)/python -m pytest --numprocesses $(WORKERS) tests/closed_form
 
 golden: $(TOOLS)
 	$(BIN)/python tests/golden/figures.py

@@ -6,7 +6,8 @@ import importlib.util
 
 import pytest
 from closed_form.rows import check
-from hypothesis import HealthCheck, given, settings
+from closed_form.sizes import EXAMPLES
+from hypothesis import given
 from hypothesis import strategies as st
 
 import flopsight
@@ -21,10 +22,9 @@ with torchvision_importable():
     import torchvision
 
 NAMES = torchvision.models.list_models(module=torchvision.models)
+
 FIXED = ("vit_", "maxvit")
 """Models that take images of one size."""
-
-EXAMPLES = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -95,7 +95,7 @@ class Source:
 
     prefix: what stands before the colon; empty if an address is known by `claims` alone. form, summary: for the help.
     build: makes the workload. names: every model it knows, to find near matches. aliases: other names of the prefix.
-    often: whether its names are among those looked through for an address without a prefix; others take seconds to load.
+    often: whether its names are looked through for those near an address without a prefix: others load slowly.
     """
 
     prefix: str
