@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from measure import CLOSED
 from report import report
 from tools import TOOLS
 
@@ -26,7 +27,7 @@ HERE = Path(__file__).parent
 MODELS = ("resnet50", "swin_t", "vit_b_16", "efficientnet_v2_s")
 LLAMA = (("flopsight", "small"), ("flopsight", "block"), ("FlopCounterMode (fake)", "small"))
 IMPORTS_PER_ROUND = 5
-KINDS = ("warm", "cold", "llama", "deepseek", "search", "zoo", "import")
+KINDS = ("warm", "cold", "llama", "deepseek", "search", "closed", "zoo", "import")
 
 
 def plan(kinds: list[str], models: list[str]) -> list[tuple[str, ...]]:
@@ -37,6 +38,7 @@ def plan(kinds: list[str], models: list[str]) -> list[tuple[str, ...]]:
         *[("command", model) for model in models if "cold" in kinds],
         *[("llama", *arguments) for arguments in LLAMA if "llama" in kinds],
         *[("search", tool, device) for tool in TOOLS for device in TOOLS[tool].devices if "search" in kinds],
+        *[("closed", model) for model in CLOSED if "closed" in kinds],
         *[(kind,) for kind in ("deepseek", "zoo") if kind in kinds],
         *[("import",)] * (IMPORTS_PER_ROUND if "import" in kinds else 0),
     ]

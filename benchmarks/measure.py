@@ -6,6 +6,7 @@ python measure.py llama TOOL WARMUP          a model of 405 billion parameters, 
 python measure.py import                     `import flopsight`
 python measure.py deepseek                   DeepSeek-V3, built and counted
 python measure.py zoo                        every model of torchvision, in as many processes as there are cores
+python measure.py closed MODEL               a closed form, resnet50 or llama_3_8b, and one run at numbers
 python measure.py search TOOL DEVICE         networks of one search space, after one of them
 """
 
@@ -183,12 +184,50 @@ def search(tool: str, device: str) -> dict[str, Any]:
     return {"per_s": len(models) / (time.perf_counter() - start), "total": total}
 
 
+LLAMA_3_8B = (
+    "transformers:llama(hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32, "
+    "num_key_value_heads=8, vocab_size=128256)"
+)
+
+
+def _sides(size: Any) -> tuple[Any, Any]:
+    return ("height", "width") if isinstance(size, str) else (size, size)
+
+
+CLOSED: dict[str, tuple[str, Callable[[Any, Any], dict[str, Any]], tuple[int, int]]] = {
+    "resnet50": ("torchvision:resnet50", lambda batch, size: {"x": (batch, 3, *_sides(size))}, (1, 224)),
+    "llama_3_8b": (LLAMA_3_8B, lambda batch, seq: {"input_ids": (batch, seq)}, (1, 2048)),
+}
+"""By name: the address of a model, its input for two sizes, and the sizes of the run at numbers."""
+
+
+def closed(name: str) -> dict[str, Any]:
+    """Seconds for the closed form in all sizes, held to other runs, first and again; and for one run at numbers."""
+    import flopsight
+    from flopsight.sources import resolve
+
+    address, inputs, numbers = CLOSED[name]
+    model = resolve(address).model
+
+    def seconds(first: Any, second: Any) -> float:
+        dtype = "int64" if name != "resnet50" else None
+        given = {key: flopsight.spec(*shape, dtype=dtype) for key, shape in inputs(first, second).items()}
+        start = time.perf_counter()
+        flopsight.profile(model, kwargs=given)
+        return time.perf_counter() - start
+
+    flopsight.profile(*small("meta"))
+    named = ("batch", "size")
+    return {"first_s": seconds(*named), "repeat_s": seconds(*named), "run_s": seconds(*numbers)}
+
+
 MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "warm": warm,
     "cold": cold,
     "llama": large,
     "import": importing,
     "deepseek": deepseek,
+    "closed": closed,
     "zoo": zoo,
     "search": search,
 }

@@ -107,6 +107,16 @@ def deepseek(results: list[dict[str, Any]]) -> list[str]:
     return ["### DeepSeek-V3 671B, 1 x 2,048 tokens", table(rows)]
 
 
+def closed(results: list[dict[str, Any]]) -> list[str]:
+    """Closed forms, and a run at numbers beside them."""
+    found = {figure: medians(results, "closed", figure) for figure in ("first_s", "repeat_s", "run_s")}
+    if not found["first_s"]:
+        return []
+    rows: list[Row] = [("", "first", "again", "one run at numbers, after it")]
+    rows += [(key[0], *(f"{found[figure][key]:.3f} s" for figure in found)) for key in found["first_s"]]
+    return ["### Closed forms, held to further runs", table(rows)]
+
+
 def search(results: list[dict[str, Any]]) -> list[str]:
     """Networks of one search space."""
     found = medians(results, "search", "per_s")
@@ -152,7 +162,7 @@ def report(data: dict[str, Any]) -> str:
     """All tables, and what they were measured on."""
     results = data["results"]
     facts = data["machine"]
-    parts = [*vision(results), *llama(results), *deepseek(results), *search(results), *zoo(results)]
+    parts = [*vision(results), *llama(results), *deepseek(results), *closed(results), *search(results), *zoo(results)]
     if imports := medians(results, "import", "import_s"):
         parts += ["### `import flopsight`", milliseconds(imports[()])]
     parts += totals(results)

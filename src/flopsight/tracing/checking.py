@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from flopsight.closed_form import Assumption, ClosedForm
-from flopsight.cost import ZERO, Cost
+from flopsight.cost import Cost
 from flopsight.errors import FlopsightError, InputError
 from flopsight.profiles import Profile
 from flopsight.sizes import Guard, Poly
@@ -19,7 +19,7 @@ _LARGE = {"batch": (1, 4), "tokens": (200, 500), "space": (4000, 20000)}
 which the code answers its questions as in the run that was followed; a larger one if there are none.
 """
 
-_USUAL, _WITHIN, _NEEDED = 2, 4, 2
+_USUAL, _WITHIN, _NEEDED = 2, 3, 2
 _DRAWN = 500
 _FLIPPED = 8
 """How many runs are made at usual numbers and within the answers, how many have to agree, how many numbers are drawn
@@ -128,27 +128,30 @@ def _flipping(form: ClosedForm, made: list[dict[str, int]]) -> Iterator[dict[str
             if size > 0 and not guard.holds(other := {**base, name: size})
         ]
         best = min(flipped, key=lambda sizes: len(broken(sizes)), default=None)
-        if best is not None and len(broken(best)) < tried[guard]:
+        if best is not None and len(found := broken(best)) < tried[guard]:
             yield best
+            for each in found:
+                tried[each] = min(tried[each], len(found))
 
 
 def _difference(form: Profile, run: Profile) -> tuple[str, str]:
     """What two profiles do not count alike: an effect of `Assumption`, and a sentence where it is the count."""
     a, b = _by_module(form), _by_module(run)
     for path in {**a, **b}:
-        mine, others = a.get(path, ZERO), b.get(path, ZERO)
-        if (mine.macs, mine.exact) != (others.macs, others.exact):
+        (macs, exact), (run_macs, run_exact) = a.get(path, (0, 0)), b.get(path, (0, 0))
+        if (macs, exact) != (run_macs, run_exact):
             where = f"module {path!r}" if path else "the model"
-            return "count", f"{where} does {mine.exact:,} operations by the formulas, and {others.exact:,} when run"
+            return "count", f"{where} does {exact:,} operations by the formulas, and {run_exact:,} when run"
     return ("none" if _by_operator(form) == _by_operator(run) else "kernel"), ""
 
 
-def _by_module(record: Profile) -> dict[str, Cost]:
-    table: dict[str, Cost] = {}
-    for (index, scope, _), times in record._counts.items():
-        if (cost := record.operations[index].cost) is not None:
-            path = record.scopes[scope].path
-            table[path] = table.get(path, ZERO) + times * cost
+def _by_module(record: Profile) -> dict[str, tuple[int, int]]:
+    """The multiply-accumulates and all operations of each module's own code."""
+    costs = [(0, 0) if op.cost is None else (op.cost.macs, op.cost.exact) for op in record.operations]
+    table: dict[str, tuple[int, int]] = {}
+    for index, scope, _ in record.calls:
+        path, (macs, exact) = record.scopes[scope].path, table.get(record.scopes[scope].path, (0, 0))
+        table[path] = macs + costs[index][0], exact + costs[index][1]
     return table
 
 
