@@ -44,7 +44,7 @@ def names() -> list[str]:
 def build(request: Request) -> Workload:
     """The model, and a graph: features of its nodes, and for each edge its two ends."""
     kind = getattr(_models(), request.address, None)
-    if not _reads_graph(kind):
+    if kind is None or not _reads_graph(kind):
         raise InputError(
             f"torch_geometric has no model {request.address!r} of nodes and edges.{near(request.address, names())}"
         )

@@ -124,7 +124,7 @@ def _makes_model(found: Any) -> bool:
 def build(request: Request) -> Workload:
     """The model, with the sound or text that its class takes."""
     found = getattr(_models(), request.address, None)
-    if not _makes_model(found):
+    if found is None or not _makes_model(found):
         raise InputError(f"torchaudio has no model {request.address!r}.{near(request.address, names())}")
     if missing := _missing(found, request.arguments):
         raise InputError(
