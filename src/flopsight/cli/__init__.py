@@ -20,6 +20,7 @@ from flopsight.units import printable
 
 DEFAULT = "profile"
 TRACEBACK = "FLOPSIGHT_TRACEBACK"
+_OPTIONS = {"execute=True": "--execute", "backward=True": "--backward", "proposals=1000": "--proposals 1000"}
 
 
 class Command:
@@ -128,4 +129,7 @@ def _sentence(error: BaseException) -> str:
         if isinstance(cause, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
             return "The model does not fit into memory. Leave --execute out: then no weights are allocated."
         cause = cause.__cause__
-    return str(error).replace("execute=True", "--execute").replace("backward=True", "--backward")
+    sentence = str(error)
+    for argument, option in _OPTIONS.items():
+        sentence = sentence.replace(argument, option)
+    return sentence

@@ -49,6 +49,7 @@ def profile(
     backward: bool = False,
     execute: bool = False,
     strict: bool = False,
+    proposals: int | None = None,
 ) -> Profile:
     """What it costs to call `model` on `inputs`. Nothing is computed, and the model is left as it was.
 
@@ -60,12 +61,15 @@ def profile(
     backward: count the backward pass too, from all outputs (from `loss` alone if the output has one).
     execute: run on real tensors, for models whose control flow depends on values; the count is the same.
     strict: refuse a model with operators whose cost is unknown.
+    proposals: wherever values decide how many elements are taken (`nonzero`, a mask, non-maximum suppression,
+        `unique`), so many are assumed, or all where there are fewer; a note says so. For detection models.
 
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
+    _check_proposals(proposals, execute=execute)
     model, inputs, kwargs = opened(model, inputs, kwargs)
     run, module = _unwrapped(model)
-    request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
+    request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward, execute, proposals)
     before, others = leftover.alive(), OtherThreads()
     with _no_collection(), unset_fake_temporarily():
         try:
@@ -76,6 +80,16 @@ def profile(
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
+
+
+def _check_proposals(proposals: int | None, *, execute: bool) -> None:
+    """Raises: InputError."""
+    if proposals is None:
+        return
+    if execute:
+        raise InputError("A run with execute=True has the real number of elements; leave proposals out, or execute.")
+    if type(proposals) is not int or proposals < 1:
+        raise InputError(f"proposals={proposals!r} is no number of elements; give an integer of at least 1.")
 
 
 def _traced(request: _Request) -> Profile:
@@ -112,6 +126,7 @@ class _Request:
     kwargs: dict[str, Any]
     backward: bool
     execute: bool
+    proposals: int | None
 
     @property
     def name(self) -> str:
@@ -140,7 +155,9 @@ def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile
             f"The parameters of module {scopes.modules.uninitialized[0]!r} have no shape yet (a lazy module); call the "
             "model once on a real input, then profile it."
         )
-    dispatcher = Dispatcher(scopes, execute=request.execute, protect=True, below_autograd=below_autograd)
+    dispatcher = Dispatcher(
+        scopes, execute=request.execute, protect=True, below_autograd=below_autograd, proposals=request.proposals
+    )
     signature = Signature(request.run)
     say = dispatcher.ledger.assume
     args, kwargs = given_tensors(
