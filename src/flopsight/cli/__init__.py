@@ -20,6 +20,7 @@ from flopsight.units import printable
 
 DEFAULT = "profile"
 TRACEBACK = "FLOPSIGHT_TRACEBACK"
+_OPTIONS = {"execute=True": "--execute", "backward=True": "--backward", "proposals=1000": "--proposals 1000"}
 
 
 class Command:
@@ -124,4 +125,7 @@ def _sentence(error: BaseException) -> str:
     """The error's own, with this command line's options; or, where memory ran out, what to do about it."""
     if out_of_memory(error):
         return "The model does not fit into memory. Leave --execute out: then no weights are allocated."
-    return str(error).replace("execute=True", "--execute").replace("backward=True", "--backward")
+    sentence = str(error)
+    for argument, option in _OPTIONS.items():
+        sentence = sentence.replace(argument, option)
+    return sentence

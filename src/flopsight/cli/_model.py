@@ -56,6 +56,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backward", action="store_true", help="count the backward pass too")
     parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
     parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
+    parser.add_argument(
+        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
+    )
     parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
 
 
@@ -79,6 +82,7 @@ def run_model(options: argparse.Namespace) -> Profile:
             backward=options.backward,
             execute=options.execute,
             strict=options.strict,
+            proposals=options.proposals,
         )
         record.about["address"] = options.model
         return record

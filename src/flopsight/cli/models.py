@@ -29,7 +29,7 @@ class Models(Command):
 
         libraries = {prefix: source for source in sources() for prefix in (source.prefix, *source.aliases) if prefix}
         if options.library is None:
-            listed = [source for source in sources() if source.prefix and source.names is not list]
+            listed = [source for source in sources() if source.prefix]
             print_listing(
                 ("library", "models", "one is named"), ((each.prefix, _count(each), each.form) for each in listed)
             )

@@ -48,5 +48,5 @@ def _input(onnx: Any, value: Any, request: Request) -> Any:
 
 
 SOURCE = Source(
-    "onnx", "path/to/model.onnx", "a model in the ONNX format", build, claims=lambda text: text.endswith(".onnx")
+    "", "path/to/model.onnx", "a model in the ONNX format", build, claims=lambda text: text.endswith(".onnx")
 )

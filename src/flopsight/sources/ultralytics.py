@@ -45,15 +45,16 @@ def _offline() -> Iterator[None]:
 
 def _library() -> Any:
     with _offline():
-        return require("ultralytics", use=_USE)
+        require("ultralytics.nn.tasks", use="A model named ultralytics:...")
+        return require("ultralytics", use="A model named ultralytics:...")
 
 
 def names() -> list[str]:
     """Every configuration, in each of its scales."""
-    safe_load = require("yaml", use=_USE, install="pyyaml").safe_load
+    library = _library()
     found = []
-    for path in (Path(_library().__file__).parent / "cfg" / "models").rglob("*.yaml"):
-        scales = safe_load(path.read_text(encoding="utf-8")).get("scales") or {}
+    for path in (Path(library.__file__).parent / "cfg" / "models").rglob("*.yaml"):
+        scales = library.utils.YAML.load(path).get("scales") or {}
         unscaled = re.match(r"yolo(?:e-)?v?\d+(?![a-z\d])", path.stem)
         stems = [f"{unscaled[0]}{scale}{path.stem[unscaled.end() :]}" for scale in scales] if unscaled else []
         found += stems or [path.stem]
@@ -62,7 +63,7 @@ def names() -> list[str]:
 
 def build(request: Request) -> Workload:
     """The model of that configuration, on an image of the size that its published figures are for."""
-    _library()
+    library = _library()
     path = request.address
     if not path.endswith((".yaml", ".yml")):
         if path not in names():
@@ -71,7 +72,7 @@ def build(request: Request) -> Workload:
     elif not Path(path).is_file():
         raise InputError(f"There is no file {path}.")
     request.refuse_unused({"batch", "image"})
-    config, task, kind = _configuration(path)
+    config, task, kind = _configuration(library, path)
     model = request.make(kind, cfg=config, verbose=False, **request.arguments)
     side = CLASSIFIED_SIDE if task == "classify" else SIDE
     channels = request.arguments.get("ch", 3)
@@ -79,15 +80,14 @@ def build(request: Request) -> Workload:
     return Workload(model, (shape,), {}, request.address)
 
 
-def _configuration(path: str) -> tuple[dict[str, Any], str, Any]:
+def _configuration(library: Any, path: str) -> tuple[dict[str, Any], str, Any]:
     """A configuration without pretrained parts, its task, and the class of its model, which goes by name and task."""
-    library, tasks = _library(), require("ultralytics.nn.tasks", use=_USE)
-    config = tasks.yaml_model_load(path)
+    config = library.nn.tasks.yaml_model_load(path)
     for layer in (*config["backbone"], *config["head"]):
         layer[-1] = [None if argument == _PRETRAINED else argument for argument in layer[-1]]
     by_name = {"rtdetr": library.RTDETR, "-world": library.YOLOWorld, "yoloe": library.YOLOE}
     engine = next((kind for part, kind in by_name.items() if part in Path(path).stem), library.YOLO)
-    task = "detect" if engine is library.RTDETR else tasks.guess_model_task(config)
+    task = "detect" if engine is library.RTDETR else library.nn.tasks.guess_model_task(config)
     return config, task, engine.task_map.fget(None)[task]["model"]
 
 

@@ -28,6 +28,7 @@ from flopsight.tracing.operators import OperatorInfo, operation
 from flopsight.tracing.resizing import resize
 from flopsight.tracing.results import infer
 from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.selections import Selections
 from flopsight.tracing.targets import has_formula
 from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors, flat
@@ -38,6 +39,7 @@ class Booking(TorchDispatchMode):
 
     execute: run operators for real, rather than on fake tensors. protect: leave the user's tensors as they are.
     below_autograd: without autograd: PyTorch then hands over its composite operators whole, and each is remembered.
+    proposals: how many elements are taken where values decide that; such a run remembers calls for itself alone.
     ended: the run has, so that what this thread still does is its own.
     """
 
@@ -51,6 +53,7 @@ class Booking(TorchDispatchMode):
         protect: bool,
         below_autograd: bool = False,
         tensors: UserTensors | None = None,
+        proposals: int | None = None,
     ) -> None:
         super().__init__()
         self.scopes = scopes
@@ -65,7 +68,9 @@ class Booking(TorchDispatchMode):
             REGISTRY.around = run_target
             scopes.has_formula, scopes.book_module = has_formula, ledger.book_module
         self.tensors = UserTensors(protect=protect) if tensors is None else tensors
-        self._memo = MEMO.current()
+        self.proposals = proposals
+        self.selections = None if proposals is None else Selections(proposals, ledger.notes)
+        self._memo = MEMO.current() if proposals is None else {}
         self._distributed = distributed_tensor()
         self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
 
@@ -84,8 +89,9 @@ class Booking(TorchDispatchMode):
             protect=self.tensors.protect,
             below_autograd=self.below_autograd,
             tensors=self.tensors,
+            proposals=self.proposals,
         )
-        beside.ledger.notes = self.ledger.notes
+        beside.ledger.notes, beside.selections = self.ledger.notes, self.selections
         return beside
 
     def call(
@@ -117,7 +123,7 @@ class Booking(TorchDispatchMode):
         """The records of what a call on stand-ins runs, which are not booked."""
         scopes = Scopes(restore=False)
         scopes.root("decomposition", None)
-        inner = type(self)(scopes, execute=False, protect=True)
+        inner = type(self)(scopes, execute=False, protect=True, proposals=self.proposals)
         with torch.no_grad(), inner:
             call()
         return [record for record, _, _ in inner.ledger.calls]

@@ -16,6 +16,7 @@ from flopsight.tracing.grad_mode import follow
 from flopsight.tracing.keys import DEFERRED, VALUELESS
 from flopsight.tracing.memo import Call
 from flopsight.tracing.operators import OperatorInfo
+from flopsight.tracing.selections import SELECTIONS
 from flopsight.tracing.tensors import UserTensors, flat
 from flopsight.tracing.values import ASKING, BY_VALUES
 
@@ -78,8 +79,10 @@ def _by_values(
             return dispatcher.run(info, args, kwargs)
     rule = BY_VALUES.get(info.packet)
     found = rule(*args, **kwargs) if rule is not None else None
+    if found is None and dispatcher.selections is not None:
+        found = dispatcher.selections.made(info, args, kwargs)
     if found is None:
-        raise needs_values(info.packet.partition("::")[2])
+        raise needs_values(info.packet.partition("::")[2], selects=info.packet in SELECTIONS)
     return dispatcher.book_made(info, args, kwargs, found)
 
 

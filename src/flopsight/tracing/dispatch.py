@@ -13,6 +13,7 @@ from flopsight.tracing import autocast, composites, constants, control_flow, hig
 from flopsight.tracing.booking import Booking
 from flopsight.tracing.compiled import as_original
 from flopsight.tracing.deferred import valued
+from flopsight.tracing.detection import ordinary_boxes
 from flopsight.tracing.distributed import is_sharding_rule
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_of
 from flopsight.tracing.grad_mode import NeedsAutograd, decides, refuse_unknown
@@ -52,6 +53,8 @@ class Dispatcher(Booking):
             stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(control_flow.uncompiled())
             stack.enter_context(followed(self))
+            if self.selections is not None:
+                stack.enter_context(ordinary_boxes())
             stack.enter_context(self)
             yield
 
@@ -122,6 +125,8 @@ class Dispatcher(Booking):
         if not bits & FAKE:
             return constants.on_constants(self, info, key, bits, args, kwargs)
         if (rule := BY_VALUES.get(info.packet)) is not None and (found := rule(*args, **kwargs)) is not None:
+            return self.book_made(info, args, kwargs, found)
+        if self.selections is not None and (found := self.selections.made(info, args, kwargs)) is not None:
             return self.book_made(info, args, kwargs, found)
         call = self.call(info, key, args, kwargs)
         self.ledger.book(call.operation)

@@ -279,9 +279,15 @@ def metadata_in(value: Any) -> Any:
     return type(value)(map(metadata_in, value)) if isinstance(value, (list, tuple)) else value
 
 
-def needs_values(what: str) -> NeedsValuesError:
-    """The error for code that wants the values of a fake tensor; names the module and the user's line."""
+def needs_values(what: str, *, selects: bool = False) -> NeedsValuesError:
+    """The error for code that wants the values of a fake tensor; names the module and the user's line.
+
+    selects: whether they decide no more than how many elements are taken, which can be assumed.
+    """
+    assume = (
+        ", or proposals=1000 to assume that so many elements are taken wherever values decide it" if selects else ""
+    )
     return NeedsValuesError(
         f"{current_place()} needs the values of a tensor ({what}), but nothing is computed in this run; "
-        "pass execute=True to run the model with real tensors and count the same."
+        f"pass execute=True to run the model with real tensors and count the same{assume}."
     )

@@ -14,6 +14,7 @@ from flopsight.tracing.distributed import collective
 from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values, sizing
 from flopsight.tracing.operators import OperatorInfo, as_meta, info_of
 from flopsight.tracing.overlap import refuse_overlap
+from flopsight.tracing.selections import SELECTIONS
 
 
 def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -34,7 +35,8 @@ def _by_rule(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any
     if info.packet in nested.STRIDED:
         raise nested.refused()
     if info.depends_on_values(args, kwargs):
-        raise needs_values(info.packet.partition("::")[2].removeprefix("_local_") + "()")
+        what = info.packet.partition("::")[2].removeprefix("_local_") + "()"
+        raise needs_values(what, selects=info.packet in SELECTIONS)
     if info.target is not None and isinstance(args[info.target], Metadata):
         refuse_overlap(info.packet, args[info.target])
     out = kwargs.get("out")
@@ -57,6 +59,11 @@ def _by_meta_kernel(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[s
         if info.packet.startswith("c10d::"):
             return collective(info.func, args)
         return _by_fake_mode(info, args, kwargs, device)
+    except RuntimeError as error:
+        if "data-dependent shape" not in str(error):  # what torch.library says of an operator that is not tagged so
+            raise
+        what = info.packet.partition("::")[2] + "()"
+        raise needs_values(what, selects=info.packet in SELECTIONS) from error
     if isinstance(kwargs.get("out"), Metadata):
         return _to_metadata(results, device)
     given = info.bound(args, kwargs)
@@ -145,7 +152,8 @@ def _by_fake_mode(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str
         try:
             results = info.func(*map(fake, args), **{name: fake(value) for name, value in kwargs.items()})
         except (DataDependentOutputException, DynamicOutputShapeException) as error:
-            raise needs_values(info.packet.partition("::")[2] + "()") from error
+            selects = info.packet in SELECTIONS
+            raise needs_values(info.packet.partition("::")[2] + "()", selects=selects) from error
         except (UnsupportedOperatorException, NotImplementedError) as error:
             raise InputError(
                 f"PyTorch cannot tell the shape that {info.name} returns without running it: register one with "

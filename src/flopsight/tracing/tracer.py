@@ -53,6 +53,7 @@ def profile(
     backward: bool = False,
     execute: bool = False,
     strict: bool = False,
+    proposals: int | None = None,
 ) -> Profile:
     """What it costs to call `model` on `inputs`. Nothing is computed, and the model is left as it was.
 
@@ -64,12 +65,15 @@ def profile(
     backward: count the backward pass too, from all outputs (from `loss` alone if the output has one).
     execute: run on real tensors, for models whose control flow depends on values; the count is the same.
     strict: refuse a model with operators whose cost is unknown.
+    proposals: wherever values decide how many elements are taken (`nonzero`, a mask, non-maximum suppression,
+        `unique`), so many are assumed, or all where there are fewer; a note says so. For detection models.
 
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
+    _check_proposals(proposals, execute=execute)
     model, inputs, kwargs = opened(model, inputs, kwargs)
     run, module = _unwrapped(model)
-    request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward=backward, execute=execute)
+    request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward, execute, proposals)
     if uses := names_in((request.args, request.kwargs)):
         if execute:
             raise InputError("A run on real tensors needs a number for each size; give numbers, or leave execute out.")
@@ -83,15 +87,15 @@ def profile(
 
 def _later(request: _Request, *, strict: bool) -> Callable[[Any, Any], Profile]:
     """Makes a profile of the same model later on, if it is still there: it is not kept."""
+    backward, proposals = request.backward, request.proposals
     held: Any = weakref.WeakMethod(request.run) if inspect.ismethod(request.run) else weakref.ref(request.run)
-    backward = request.backward
 
     def again(args: Any, kwargs: Any) -> Profile:
         run = held()
         if run is None:
             raise InputError("The model that this closed form was made of is no longer there to be run again.")
         _, module = _unwrapped(run)
-        return _profiled(_Request(run, module, args, kwargs, backward=backward, execute=False), strict=strict)
+        return _profiled(_Request(run, module, args, kwargs, backward, False, proposals), strict=strict)
 
     return again
 
@@ -109,6 +113,16 @@ def _profiled(request: _Request, *, strict: bool) -> Profile:
     if strict and record.unknown:
         raise UnknownOperatorError(_unknown_sentence(record))
     return record
+
+
+def _check_proposals(proposals: int | None, *, execute: bool) -> None:
+    """Raises: InputError."""
+    if proposals is None:
+        return
+    if execute:
+        raise InputError("A run with execute=True has the real number of elements; leave proposals out, or execute.")
+    if type(proposals) is not int or proposals < 1:
+        raise InputError(f"proposals={proposals!r} is no number of elements; give an integer of at least 1.")
 
 
 def _traced(request: _Request) -> Profile:
@@ -145,6 +159,7 @@ class _Request:
     kwargs: dict[str, Any]
     backward: bool
     execute: bool
+    proposals: int | None
 
     @property
     def name(self) -> str:
@@ -173,7 +188,9 @@ def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile
             f"The parameters of module {scopes.modules.uninitialized[0]!r} have no shape yet (a lazy module); call the "
             "model once on a real input, then profile it."
         )
-    dispatcher = Dispatcher(scopes, execute=request.execute, protect=True, below_autograd=below_autograd)
+    dispatcher = Dispatcher(
+        scopes, execute=request.execute, protect=True, below_autograd=below_autograd, proposals=request.proposals
+    )
     signature = Signature(request.run)
     say = dispatcher.ledger.assume
     args, kwargs = given_tensors(

@@ -61,17 +61,29 @@ def _pack_padded_sequence(input: torch.Tensor, lengths: torch.Tensor, batch_firs
         return data, torch.tensor(sizes, dtype=torch.int64)
 
 
+def is_mask(index: torch.Tensor) -> bool:
+    """Whether an index is a mask, rather than positions."""
+    return index.dtype in (torch.bool, torch.uint8)
+
+
 def _index(self: torch.Tensor, indices: list[torch.Tensor | None]) -> Any:
     """Each constant mask becomes the positions where it holds."""
-    masks = [i for i in indices if i is not None and i.dtype in (torch.bool, torch.uint8)]
+    masks = [i for i in indices if i is not None and is_mask(i)]
     if not masks or not all(map(_has_values, masks)):
         return None
+    return indexed(self, indices, lambda mask: [positions.to("meta") for positions in mask.nonzero().unbind(1)])
+
+
+def indexed(
+    self: torch.Tensor, indices: list[torch.Tensor | None], positions: Callable[[torch.Tensor], list[torch.Tensor]]
+) -> Any:
+    """The result of indexing, with the positions of each mask, one tensor on the meta device for each dimension."""
     meta = metadata_of(self)
     opened: list[Any] = []
     with torch._C._DisableTorchDispatch():
         for index in indices:
-            if index is not None and index.dtype in (torch.bool, torch.uint8):
-                opened += [positions.to("meta") for positions in index.nonzero().unbind(1)]
+            if index is not None and is_mask(index):
+                opened += positions(index)
             else:
                 opened.append(None if index is None else torch.empty(index.shape, dtype=index.dtype, device="meta"))
         source = torch.empty_strided(meta.shape, meta.stride, dtype=meta.dtype, device="meta")
