@@ -76,7 +76,7 @@ docs: $(TOOLS)
 	cd tests && for page in conventions.table compat.page picture; do $(abspath $(BIN))/python -m $$page || exit; done
 
 zoo: $(TOOLS)
-	$(BIN)/flopsight zoo torchvision --out docs/zoo-torchvision.md
+	$(BIN)/flopsight zoo torchvision --proposals 1000 --out docs/zoo-torchvision.md
 	$(BIN)/flopsight zoo timm --out docs/zoo-timm.csv
 
 # Not --quiet: warnings that are not shown do not count. The variable keeps the theme's notice away that it will end, of

@@ -23,7 +23,7 @@ with torchvision_importable():
     torchvision = pytest.importorskip("torchvision")
 
 PAGE = Path(__file__).parents[2] / "docs" / "zoo-torchvision.md"
-COMMAND = (sys.executable, "-m", "flopsight", "zoo", "torchvision", "--workers", "2", "--out")
+COMMAND = (sys.executable, "-m", "flopsight", "zoo", "torchvision", "--proposals", "1000", "--workers", "2", "--out")
 
 
 def timeless(table: str) -> list[str]:

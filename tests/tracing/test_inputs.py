@@ -95,7 +95,7 @@ def test_integers_of_the_users_keep_their_values():
     ("inputs", "kwargs", "message"),
     [
         ((1, -3), None, "size -3"),
-        (("batch", 3), None, "names the size 'batch'"),
+        (("the batch", 3), None, "named by a word"),
         ({"x": (1,)}, {"x": (1,)}, "'x' is given twice"),
         ((1, 3), [1], "give a dict"),
     ],

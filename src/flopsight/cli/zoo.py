@@ -57,6 +57,9 @@ class Zoo(Command):
             metavar="SIZE",
             help=f"for each model: 512MiB, 8GiB or {_NO_LIMIT} (default: {size(MEMORY_LIMIT_BYTES, 0)})",
         )
+        parser.add_argument(
+            "--proposals", type=_model.positive, metavar="N", help="boxes of a detection model, where values decide"
+        )
         parser.add_argument("--strict", action="store_true", help="exit with 1 if a model was not counted")
 
     def run(self, options: argparse.Namespace) -> int:
@@ -73,6 +76,7 @@ class Zoo(Command):
                 workers=options.workers,
                 time_limit_s=options.time_limit,
                 memory_limit_bytes=options.memory_limit,
+                proposals=options.proposals,
                 out=options.out,
                 on_row=tell,
             )
@@ -82,12 +86,14 @@ class Zoo(Command):
 
 def _models(library: str, patterns: list[str] | None) -> list[str]:
     """The addresses of a library's models."""
-    from flopsight.sources.torchvision_operators import torchvision_importable
+    from flopsight.sources import models_of
 
     source = _source(library)
-    with torchvision_importable():
-        names = source.names()
-    return [f"{source.prefix}:{name}" for name in names if not patterns or any(fnmatch(name, p) for p in patterns)]
+    return [
+        f"{source.prefix}:{name}"
+        for name in models_of(source)
+        if not patterns or any(fnmatch(name, p) for p in patterns)
+    ]
 
 
 def _source(library: str) -> Source:

@@ -47,7 +47,7 @@ class Row:
         return cls(
             name=name,
             status=UNKNOWN if record.unknown else COUNTED,
-            reason=", ".join(sorted(record.unknown)),
+            reason=", ".join(sorted(record.unknown)) or _assumed(record),
             params=int(record.params),
             macs=record.macs,
             flops=record.flops,
@@ -55,6 +55,12 @@ class Row:
             build_s=round(build_s, 4),
             count_s=round(count_s, 4),
         )
+
+
+def _assumed(record: Record) -> str:
+    """What the figures assume of values, without the place."""
+    taken = [note for note in record.notes if "elements are taken" in note]
+    return f"assumes that {taken[0].partition(' where ')[0]} where values decide how many" if taken else ""
 
 
 def activations(record: Record) -> int:

@@ -33,6 +33,7 @@ def sweep(
     workers: int | None = None,
     time_limit_s: float | None = TIME_LIMIT_S,
     memory_limit_bytes: int | None = MEMORY_LIMIT_BYTES,
+    proposals: int | None = None,
     out: str | os.PathLike[str] | None = None,
     on_row: Callable[[Row], None] | None = None,
 ) -> list[Row]:
@@ -47,13 +48,14 @@ def sweep(
     workers: how many processes at a time, where no executor is given; one for each processor if None.
     time_limit_s, memory_limit_bytes: what one model may take; its process is killed after the time. The memory is that
         of the whole process, PyTorch included, and is limited on Linux alone. None is no limit.
+    proposals: elements taken where values decide how many, as for `flopsight.profile`; the reason in a row says so.
     out: a file for the table, `.csv`, `.json`, `.jsonl` or `.md`. While the sweep is under way, its rows are in a
         journal beside it, and a sweep with the same `out` takes what it finds there: rows are taken by name.
     on_row: called with each row as it comes, those found in the journal first.
 
     A model whose worker dies is tried once again. Raises: InputError, MissingLibraryError.
     """
-    tasks = _tasks(models, inputs, time_limit_s, memory_limit_bytes)
+    tasks = _tasks(models, inputs, time_limit_s, memory_limit_bytes, proposals)
     tell = on_row or (lambda row: None)
     with journal(None if out is None else Path(out), _settings(tasks, inputs)) as kept:
         left = []
@@ -69,7 +71,9 @@ def sweep(
         return kept.finish([task.name for task in tasks])
 
 
-def _tasks(models: Models, inputs: Any, time_limit_s: float | None, memory_limit_bytes: int | None) -> list[Task]:
+def _tasks(
+    models: Models, inputs: Any, time_limit_s: float | None, memory_limit_bytes: int | None, proposals: int | None
+) -> list[Task]:
     models = [models] if isinstance(models, str) else models
     factories: Mapping[str, Callable[[], Any] | None]
     factories = models if isinstance(models, Mapping) else dict.fromkeys(names := list(models))
@@ -87,7 +91,7 @@ def _tasks(models: Models, inputs: Any, time_limit_s: float | None, memory_limit
     needed = versions([*ALWAYS, *sorted({schemes[prefix] for prefix in prefixes & schemes.keys()})])
     given = None if inputs is None else _pickled(inputs)
     return [
-        Task(name, None if make is None else _pickled(make), given, time_limit_s, memory_limit_bytes, needed)
+        Task(name, None if make is None else _pickled(make), given, time_limit_s, memory_limit_bytes, proposals, needed)
         for name, make in factories.items()
     ]
 
@@ -109,7 +113,7 @@ def _settings(tasks: list[Task], inputs: Any) -> dict[str, Any]:
     if not tasks:
         raise InputError("There is no model to sweep over; give at least one.")
     first = tasks[0]
-    limits = {"time limit": first.time_limit_s, "memory limit": first.memory_limit_bytes}
+    limits = {"time limit": first.time_limit_s, "memory limit": first.memory_limit_bytes, "proposals": first.proposals}
     return {**first.versions, **limits, "inputs": None if inputs is None else repr(inputs)}
 
 

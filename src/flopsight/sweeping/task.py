@@ -15,6 +15,7 @@ class Task:
     """A model to measure, and what it may take.
 
     name: the model's address, or the name of what `factory` makes. factory, inputs: pickled, where given.
+    proposals: elements taken where values decide how many.
     versions: of the libraries that figures depend on, which are to be the same wherever the model is measured.
     """
 
@@ -23,6 +24,7 @@ class Task:
     inputs: bytes | None
     time_limit_s: float | None
     memory_limit_bytes: int | None
+    proposals: int | None
     versions: Mapping[str, str | None]
 
 
