@@ -40,6 +40,7 @@ def _levels(original: Callable[..., Any], mapper: Any, boxes: list[torch.Tensor]
 
 
 def _pasted(original: Callable[..., Any], masks: Any, boxes: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    active().dispatcher.ledger.assume(f"Masks and keypoints are put in place in boxes of {_SIDE} by {_SIDE} pixels.")
     return original(masks, _squares(len(boxes)), *args, **kwargs)
 
 

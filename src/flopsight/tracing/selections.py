@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from flopsight.cost import product
-from flopsight.tracing.fake import Metadata, make, metadata_of
+from flopsight.tracing.fake import Metadata, contiguous, make, metadata_of
 from flopsight.tracing.operators import OperatorInfo
 from flopsight.tracing.place import current_place
 from flopsight.tracing.values import indexed, is_mask
@@ -40,7 +40,7 @@ def _nonzero(most: int, self: torch.Tensor, **_: Any) -> Any:
     """A row of positions for each element taken, stored column by column."""
     meta = metadata_of(self)
     taken = min(most, meta.numel)
-    return make(meta.like((taken, meta.ndim), (1, max(taken, 1)), torch.int64))
+    return make(meta.like((taken, meta.ndim), (1, taken), torch.int64))
 
 
 def _index(most: int, self: torch.Tensor, indices: list[torch.Tensor | None], **_: Any) -> Any:
@@ -88,11 +88,13 @@ def _unique_consecutive(
 
 
 def _unique_dim(most: int, self: torch.Tensor, dim: int, **_: Any) -> Any:
-    """Slices along a dimension; PyTorch gives the inverse and the counts in any case."""
+    """Slices along a dimension, stored slice by slice; PyTorch gives the inverse and the counts in any case."""
     meta = metadata_of(self)
     dim %= meta.ndim
     taken = min(most, meta.shape[dim])
-    values = make(meta.like((*meta.shape[:dim], taken, *meta.shape[dim + 1 :])))
+    before, after = meta.shape[:dim], meta.shape[dim + 1 :]
+    step, *steps = contiguous((taken, *before, *after))
+    values = make(meta.like((*before, taken, *after), (*steps[:dim], step, *steps[dim:])))
     return values, _integers(meta, (meta.shape[dim],)), _integers(meta, (taken,))
 
 
