@@ -262,3 +262,18 @@ def test_it_prints_formulas_and_what_it_was_held_to(form, capsys) -> None:
 def test_functions_of_tensors_have_one_too() -> None:
     form = flopsight.profile(lambda x: F.conv1d(x, x.new_ones(4, 2, 5)), ("batch", 2, "height"))
     assert sympy.expand(form.macs - BATCH * 40 * (HEIGHT - 4)) == 0
+
+
+def test_sizes_may_be_integers_of_other_libraries(form) -> None:
+    np = pytest.importorskip("numpy")
+    assert form.at(batch=np.int64(3), seq=np.int32(7)).macs == 16 * 3 * 7 * 11
+
+
+def test_a_drawing_has_the_shares_of_the_modules(form) -> None:
+    pytest.importorskip("matplotlib")
+    axes = form.plot("seq", range(1, 6), quantity="macs", batch=2)
+    top = axes.collections[-1].get_paths()[0].vertices[:, 1].max()
+    assert top == form.at(batch=2, seq=5).macs
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["project", "the rest"]
+    with pytest.raises(InputError, match="Give a number for batch"):
+        form.plot("seq", range(1, 6))

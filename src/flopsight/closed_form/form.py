@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from flopsight.calls import Operation
 from flopsight.closed_form.assumption import Assumption
@@ -98,6 +98,7 @@ class Form(Profile):
         Raises: InputError for a size without a number, or one that no model has; and where an assumption does not hold.
         """
         self._check(sizes)
+        sizes = {name: int(size) for name, size in sizes.items()}
         broken = [each for each in self.assumptions if not each.holds(sizes)]
         if broken and retrace:
             if self.retrace is None:
@@ -117,7 +118,7 @@ class Form(Profile):
         for name, size in sizes.items():
             if name not in self.sizes:
                 raise InputError(f"There is no size {name!r}; there are {', '.join(known)}.{near(name, known)}")
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            if isinstance(size, bool) or not isinstance(size, SupportsIndex) or size.__index__() < 1:
                 raise InputError(f"The size {name} is {size!r}; it is an integer of at least 1.")
         if missing and (lacking := [name for name in known if name not in sizes]):
             raise InputError(f"Give a number for {' and '.join(lacking)} too: at({lacking[0]}=...).")

@@ -19,7 +19,7 @@ _LARGE = {"batch": (1, 4), "tokens": (200, 500), "space": (4000, 20000)}
 which the code answers its questions as in the run that was followed; a larger one if there are none.
 """
 
-_USUAL, _WITHIN, _NEEDED = 2, 3, 2
+_USUAL, _WITHIN, _WITHIN_SPACE, _NEEDED = 2, 3, 6, 2
 _DRAWN = 500
 _FLIPPED = 8
 """How many runs are made at usual numbers and within the answers, how many have to agree, how many numbers are drawn
@@ -87,7 +87,8 @@ def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, in
     for name in uses:
         place[name] = sum(uses[other] == uses[name] for other in place)
     usual = [{name: _of(_FIRST[use], turn + place[name]) for name, use in uses.items()} for turn in range(_USUAL)]
-    made = usual + list(islice(_within(form, uses), _WITHIN))
+    enough = _WITHIN_SPACE if "space" in uses.values() else _WITHIN  # strides and windows go by remainders
+    made = usual + list(islice(_within(form, uses), enough))
     yield from {tuple(sizes.items()): sizes for sizes in made}.values()
     yield from islice(_flipping(form, made), _FLIPPED)
 
