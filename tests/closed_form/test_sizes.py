@@ -116,3 +116,11 @@ def test_a_guard_is_what_held(sign: str, held: bool, true_at: int, false_at: int
     guard = Guard.of(Poly.named("a"), sign, Poly.number(4), held=held, place="")
     assert guard.holds({"a": true_at})
     assert not guard.holds({"a": false_at})
+
+
+def test_what_holds_at_all_sizes_is_no_assumption() -> None:
+    a, one = Poly.named("a"), Poly.number(1)
+    assert Guard(a * a + a, "!=", Poly.number(0), "").is_certain
+    assert Guard(-a, "<", one, "").is_certain
+    assert not Guard(a, ">", one, "").is_certain
+    assert not Guard(a // Poly.number(4), ">", Poly.number(0), "").is_certain

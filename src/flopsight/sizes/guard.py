@@ -32,6 +32,16 @@ class Guard:
         """Whether it does at other sizes."""
         return bool(_COMPARE[self.sign](self.left.at(sizes), self.right.at(sizes)))
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it plainly holds at all sizes from 1 on: a sum of sizes is no less than what it adds up."""
+        difference = self.left - self.right
+        if any(atom.of is not None for monomial in difference.terms for atom, _ in monomial):
+            return False  # a floor may be 0
+        more = all(n > 0 for n in difference.terms.values())
+        less = all(n < 0 for n in difference.terms.values())
+        return (more and self.sign in (">", ">=", "!=")) or (less and self.sign in ("<", "<=", "!="))
+
     def names(self) -> set[str]:
         """The sizes it is about."""
         return self.left.names() | self.right.names()

@@ -88,7 +88,8 @@ def _samples(form: ClosedForm, uses: Mapping[str, str]) -> Iterator[dict[str, in
         place[name] = sum(uses[other] == uses[name] for other in place)
     usual = [{name: _of(_FIRST[use], turn + place[name]) for name, use in uses.items()} for turn in range(_USUAL)]
     enough = _WITHIN_SPACE if "space" in uses.values() else _WITHIN  # strides and windows go by remainders
-    made = usual + list(islice(_within(form, uses), enough))
+    ones = [{**usual[0], name: 1} for name in uses]  # which PyTorch treats apart in many places
+    made = usual + ones + list(islice(_within(form, uses), enough))
     yield from {tuple(sizes.items()): sizes for sizes in made}.values()
     yield from islice(_flipping(form, made), _FLIPPED)
 

@@ -174,7 +174,9 @@ def _comparison(name: str, sign: str) -> Any:
             return answer
         left, right = self.poly, poly_of(other)
         if left != right and not caller_is_ours():
-            following.guards[Guard.of(left, sign, right, held=answer, place=user_line())] = None
+            guard = Guard.of(left, sign, right, held=answer, place=user_line())
+            if not guard.is_certain:
+                following.guards[guard] = None
         return answer
 
     method.__name__ = name
