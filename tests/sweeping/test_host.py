@@ -21,7 +21,9 @@ from flopsight.sweeping.task import Task, versions
 def task(factory: factories.Factory) -> Task:
     cloudpickle = pytest.importorskip("cloudpickle")
     made, inputs = map(cloudpickle.dumps, (factory, (5, 3)))
-    return Task("a", made, inputs, time_limit_s=60, memory_limit_bytes=None, versions=versions(["flopsight"]))
+    return Task(
+        "a", made, inputs, time_limit_s=60, memory_limit_bytes=None, proposals=None, versions=versions(["flopsight"])
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import warnings
 
@@ -231,6 +232,28 @@ def test_one_that_outlives_the_run_has_its_values():
         warnings.simplefilter("error")
         profile(program, (N, N))
     assert (kept[0] - 1)[-1, -1].item() == 2 * N * N - 1
+
+
+def test_what_an_earlier_run_left_is_not_told_of_a_later_one():
+    left = []
+
+    def leaving(x):
+        left.append(torch.zeros(N, N))
+        left[0].add_(x)
+
+    def program(x):
+        kept.append(torch.arange(N * N).view(N, N) + 1)
+        kept[0].mul_(2)
+        return x * kept[0]
+
+    kept = []
+    with pytest.warns(errors.StandInWarning, match="has no values"):
+        profile(leaving, (N, N))
+    gc.collect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        profile(program, (N, N))
+    assert left
 
 
 def test_one_that_outlives_the_run_without_values_is_told():

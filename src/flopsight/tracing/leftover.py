@@ -36,7 +36,10 @@ def warn_of_leftovers(before: int, others: OtherThreads) -> None:
     gc.collect(0)
     if alive() <= before:
         return
-    young = [item for item in gc.get_objects(1) if _is_valueless(item)]
+    new = [item for item in gc.get_objects(1) if type(item) in (Fake, Deferred)]
+    young = list(filter(_is_valueless, new))
+    if new and not young:
+        return  # those of this run have values; what has none was left by another
     left = young or [item for item in gc.get_objects() if _is_valueless(item)]
     ours = (left, young)
     if all(isinstance(r, _NOBODY) or any(r is own for own in ours) for r in gc.get_referrers(*left)):
