@@ -264,6 +264,16 @@ def test_functions_of_tensors_have_one_too() -> None:
     assert sympy.expand(form.macs - BATCH * 40 * (HEIGHT - 4)) == 0
 
 
+def test_sizes_at_which_the_model_does_not_run_are_refused() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, 5), nn.MaxPool2d(3))
+    form = flopsight.profile(model, (1, 1, "height", 16))
+    assert form.at(height=7).macs == flopsight.profile(model, (1, 1, 7, 16)).macs
+    with pytest.raises(FlopsightError):
+        flopsight.profile(model, (1, 1, 6, 16))
+    with pytest.raises(InputError, match="does not run at height=6"):
+        form.at(height=6)
+
+
 def test_sizes_may_be_integers_of_other_libraries(form) -> None:
     np = pytest.importorskip("numpy")
     assert form.at(batch=np.int64(3), seq=np.int32(7)).macs == 16 * 3 * 7 * 11

@@ -52,7 +52,8 @@ def test_at_any_sizes_it_is_the_run_at_them(name: str) -> None:
     address, shapes = MODELS[name]
     model = resolve(f"transformers:{address}").model
     form = flopsight.profile(model, kwargs=inputs(shapes, {}))
-    ranges = {each: st.integers(1, 9) if each == "batch" else st.integers(1, LONGEST) for each in form.sizes}
+    by_name = {"batch": st.integers(1, 9), "height": st.integers(32, 600), "width": st.integers(32, 600)}
+    ranges = {each: by_name.get(each, st.integers(1, LONGEST)) for each in form.sizes}
 
     @EXAMPLES
     @given(st.fixed_dictionaries(ranges))
