@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from flopsight import profile
 from flopsight.errors import NeedsValuesError
@@ -131,6 +132,7 @@ def test_detection_without_values_is_as_executed(name):
         size |= {"box_detections_per_img": 10}
     builder = models.get_model_builder(name)
     options = {"weights": None, "weights_backbone": None, "num_classes": 3, **size}
+    torch.manual_seed(0)  # so that the weights of the real run are the same each time
     assumed = profile(Request(name).make(builder, **options), [[(3, 96, 96)]], proposals=10)
     real = profile(Request(name, real=True).make(builder, **options), [[(3, 96, 96)]], execute=True)
     assert assumed.macs == real.macs

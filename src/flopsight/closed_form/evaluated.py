@@ -17,8 +17,9 @@ _COSTS = [field.name for field in fields(Cost)]
 class Evaluation:
     """Puts numbers in place of names; what was worked out once is kept."""
 
-    def __init__(self, sizes: Mapping[str, int]) -> None:
+    def __init__(self, sizes: Mapping[str, int], *, refuse_empty: bool = False) -> None:
         self._sizes = sizes
+        self._refuse_empty = refuse_empty
         self._atoms: dict[Any, Any] = {}
         self._specs: dict[int, tuple[TensorSpec, TensorSpec]] = {}
 
@@ -31,10 +32,10 @@ class Evaluation:
         return value
 
     def spec(self, of: TensorSpec) -> TensorSpec:
-        """The same tensor with numbers for sizes. Raises: InputError where one would be empty that was not."""
+        """The same tensor with numbers for sizes. Raises: InputError for one that would be empty, if told to refuse."""
         found = self._specs.get(id(of))
         if found is None:
-            if any(isinstance(size, Size) and self.number(size) < 1 for size in of.shape):
+            if self._refuse_empty and any(isinstance(size, Size) and self.number(size) < 1 for size in of.shape):
                 given = ", ".join(f"{name}={size}" for name, size in self._sizes.items())
                 raise InputError(
                     f"The model does not run at {given}: a tensor of sizes {list(of.shape)} would be empty."

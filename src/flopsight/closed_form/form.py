@@ -111,7 +111,7 @@ class Form(Profile):
                 + (f" (asked at {guard.place})" if guard.place else "")
                 + ". Pass retrace=True to run the model at these sizes, or profile it there."
             )
-        return self._at(sizes)
+        return self._at(sizes, refuse_empty=True)
 
     def _check(self, sizes: Mapping[str, Any], *, missing: bool = True) -> None:
         known = list(self.sizes)
@@ -123,8 +123,8 @@ class Form(Profile):
         if missing and (lacking := [name for name in known if name not in sizes]):
             raise InputError(f"Give a number for {' and '.join(lacking)} too: at({lacking[0]}=...).")
 
-    def _at(self, sizes: Mapping[str, int]) -> Profile:
-        put = Evaluation(sizes)
+    def _at(self, sizes: Mapping[str, int], *, refuse_empty: bool = False) -> Profile:
+        put = Evaluation(sizes, refuse_empty=refuse_empty)
         loops = any(isinstance(n, Size) for n in self.counts.values())
         names = re.compile(rf"\b({'|'.join(map(re.escape, self.sizes))})\b")
         given = [names.sub(lambda found: str(sizes[found[0]]), str(text)) for text in self.about.get("inputs", ())]
