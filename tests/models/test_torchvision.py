@@ -123,6 +123,16 @@ def test_the_box_head_takes_the_proposals_and_no_more():
     assert many - few == 700 * each
 
 
+def test_proposals_are_divided_among_the_levels_and_suppressed_together():
+    model = made("fasterrcnn_resnet50_fpn", weights_backbone=None)
+    p = profile(model, [[(3, 800, 800)]], proposals=1002)
+    called = [p.operations[operation] for operation, _, _ in p.calls]
+    regions = [op.inputs["rois"].shape[0] for op in called if op.name == "torchvision::roi_align"]
+    assert sorted(regions) == [250, 250, 250, 250]  # 1,000 are kept of them
+    boxes = [op.inputs["dets"].shape[0] for op in called if op.name == "torchvision::nms"]
+    assert boxes == [1002, 1002]
+
+
 @pytest.mark.parametrize("name", sorted({name for name, _ in DETECTION.values()}))
 def test_detection_without_values_is_as_executed(name):
     """Where a real run takes as many boxes, which one without weights does: of 50 proposals in a small image."""

@@ -103,16 +103,25 @@ def test_a_profile_with_an_assumption_serves_none_without() -> None:
     assert profile(model, [(40, 6)], proposals=7, backward=True).macs == 2 * 7 * 6 * 5
 
 
+class Threaded(nn.Module):
+    """A module that hands its work to a thread."""
+
+    def __init__(self, inside: nn.Module) -> None:
+        super().__init__()
+        self.inside = inside
+
+    def forward(self, x):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(self.inside, x).result()
+
+
 def test_in_another_thread_it_holds_too() -> None:
     model = Rows()
-
-    def work(x):
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(model, x).result()
-
-    p = profile(work, [(40, 6)], proposals=7)
+    p = profile(Threaded(model), [(41, 6)], proposals=7)
     assert p.macs == 7 * 6 * 5
     assert len(p.notes) == 1
+    with pytest.raises(NeedsValuesError):
+        profile(model, [(41, 6)])
 
 
 def test_what_is_wanted_besides_how_many_is_still_refused() -> None:
