@@ -135,7 +135,7 @@ def test_proposals_are_divided_among_the_levels_and_suppressed_together():
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in DETECTION.values()}))
 def test_detection_without_values_is_as_executed(name):
-    """Where a real run takes as many boxes, which one without weights does: of 50 proposals in a small image."""
+    """Where a real run takes as many boxes, which one without weights does: of 10 proposals in a small image."""
     size = {} if name.startswith("ssd") else {"min_size": 96, "max_size": 128}
     if "rcnn" in name:
         size |= {"rpn_post_nms_top_n_test": 10, "rpn_score_thresh": 0.0, "box_score_thresh": 0.0}
