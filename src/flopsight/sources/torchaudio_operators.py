@@ -5,39 +5,18 @@ diffusers and others import it as they are imported.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from flopsight.sources._compiled import declared_instead
 
-@contextmanager
-def torchaudio_importable() -> Iterator[None]:
+
+def torchaudio_importable() -> AbstractContextManager[None]:
     """While this is active, torchaudio can be imported although its compiled library does not load beside a CPU-only
     PyTorch; its models need none of it.
     """
-    import torch
-
-    if "torchaudio" in sys.modules:
-        yield
-        return
-    load = torch.ops.load_library
-
-    def load_or_declare(path: Any) -> None:
-        try:
-            load(path)
-        except OSError:
-            if "torchaudio" not in Path(path).parts:
-                raise
-            _declare()
-
-    torch.ops.load_library = load_or_declare  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        torch.ops.load_library = load  # type: ignore[method-assign]
+    return declared_instead("torchaudio", lambda path: "torchaudio" in path.parts, _declare)
 
 
 @cache

@@ -8,12 +8,11 @@ align and deformable convolution also get plain implementations, so that detecti
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from flopsight.sources._compiled import declared_instead
 
 if TYPE_CHECKING:
     import torch
@@ -49,31 +48,11 @@ SCHEMAS = (
 )
 
 
-@contextmanager
-def torchvision_importable() -> Iterator[None]:
+def torchvision_importable() -> AbstractContextManager[None]:
     """While this is active, torchvision can be imported, directly or by another library, whatever PyTorch's build."""
-    import torch
-
-    if "torchvision" in sys.modules:
-        yield
-        return
-    for leftover in [name for name in sys.modules if name.startswith("torchvision.")]:
-        del sys.modules[leftover]  # of an import that failed for want of the operators
-    load = torch.ops.load_library
-
-    def load_or_declare(path: str) -> None:
-        try:
-            load(path)
-        except OSError:
-            if Path(path).parent.name != "torchvision" or not Path(path).name.startswith("_C"):
-                raise
-            declare()
-
-    torch.ops.load_library = load_or_declare  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        torch.ops.load_library = load  # type: ignore[method-assign]
+    return declared_instead(
+        "torchvision", lambda path: path.parent.name == "torchvision" and path.name.startswith("_C"), declare
+    )
 
 
 @cache

@@ -59,9 +59,9 @@ def _reason(error: Exception) -> str:
 
 def _load(libraries: Iterable[str]) -> None:
     """Import libraries, so that the time of the first model is not that."""
-    from flopsight.sources.torchvision_operators import torchvision_importable
+    from flopsight.sources._importable import libraries_importable
 
-    with torchvision_importable():
+    with libraries_importable():
         for library in libraries:
             with suppress(ImportError):  # where it is missing, the source says so
                 importlib.import_module(library)
