@@ -25,18 +25,18 @@ class Models(Command):
 
     def run(self, options: argparse.Namespace) -> int:
         """Print the names, one a line."""
-        from flopsight.sources import models_of, sources
+        from flopsight.sources import by_scheme, models_of, sources
 
-        libraries = {prefix: source for source in sources() for prefix in (source.prefix, *source.aliases) if prefix}
         if options.library is None:
             listed = [source for source in sources() if source.prefix]
             print_listing(
                 ("library", "models", "one is named"), ((each.prefix, _count(each), each.form) for each in listed)
             )
             return 0
-        if options.library not in libraries:
-            raise InputError(f"{options.library!r} is no library of models.{near(options.library, sorted(libraries))}")
-        source = libraries[options.library]
+        source = by_scheme().get(options.library)
+        if source is None:
+            hint = near(options.library, sorted(by_scheme()))
+            raise InputError(f"{options.library!r} is no library of models.{hint}")
         known = models_of(source)
         found = [name for name in known if fnmatchcase(name, options.pattern)]
         if not found:

@@ -97,12 +97,12 @@ def _models(library: str, patterns: list[str] | None) -> list[str]:
 
 
 def _source(library: str) -> Source:
-    from flopsight.sources import sources
+    from flopsight.sources import by_scheme
 
-    named = {name: source for source in sources() for name in (source.prefix, *source.aliases) if source.prefix}
-    if library not in named:
-        raise InputError(f"{library!r} is none of {', '.join(named)}.{near(library, list(named))}")
-    return named[library]
+    source = by_scheme().get(library)
+    if source is None:
+        raise InputError(f"{library!r} is none of {', '.join(by_scheme())}.{near(library, list(by_scheme()))}")
+    return source
 
 
 def _executor(text: str | None) -> AbstractContextManager[Executor | None]:

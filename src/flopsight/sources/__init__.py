@@ -121,6 +121,12 @@ def sources() -> tuple[Source, ...]:
     return tuple(sorted(found, key=lambda source: (not source.prefix, source.form)))
 
 
+@cache
+def by_scheme() -> dict[str, Source]:
+    """The sources that have a prefix, by it and by its other names."""
+    return {scheme: source for source in sources() for scheme in (source.prefix, *source.aliases) if scheme}
+
+
 def resolve(
     text: str, *, real: bool = False, train: bool = False, sizes: Sizes = Sizes(), task: str | None = None
 ) -> Workload:
@@ -134,11 +140,10 @@ def resolve(
     name, arguments = split_arguments(text)
     refuse_pickled(name)
     prefix, _, rest = name.partition(":")
-    schemes = {scheme: source.prefix for source in sources() for scheme in (source.prefix, *source.aliases) if scheme}
     if rest:
-        refuse_unclear(prefix, rest, schemes)
+        refuse_unclear(prefix, rest, {scheme: source.prefix for scheme, source in by_scheme().items()})
     for source in sources():
-        named = bool(source.prefix) and source.prefix == schemes.get(prefix)
+        named = source is by_scheme().get(prefix)
         if named or source.claims(name):
             request = Request(rest if named else name, arguments, real, train, sizes, task)
             with libraries_importable():

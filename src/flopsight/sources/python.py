@@ -17,6 +17,7 @@ from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
+from flopsight.sources._constructor import required
 from flopsight.sources._optional import missing
 
 
@@ -131,23 +132,14 @@ def _attribute(module: ModuleType, name: str, location: str) -> Any:
     return found
 
 
-def _required(function: Callable[..., Any]) -> list[str]:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    bare = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in bare]
-
-
 def _made(found: Callable[..., Any], request: Request) -> Any:
-    required = [name for name in _required(found) if name not in request.arguments]
-    if required and not inspect.isclass(found):
+    needed = [name for name in required(found) if name not in request.arguments]
+    if needed and not inspect.isclass(found):
         return found
-    if required:
+    if needed:
         raise InputError(
-            f"{request.address} needs {', '.join(required)}; give them in parentheses, as in "
-            f"'{request.address}({required[0]}=...)'."
+            f"{request.address} needs {', '.join(needed)}; give them in parentheses, as in "
+            f"'{request.address}({needed[0]}=...)'."
         )
     model = request.make(found, **request.arguments)
     if not callable(model):
@@ -157,7 +149,7 @@ def _made(found: Callable[..., Any], request: Request) -> Any:
 
 def _no_inputs(model: Any) -> tuple[Any, ...] | None:
     """No arguments where the model takes none; None where it needs some."""
-    return None if _required(model.forward if _is_module(model) else model) else ()
+    return None if required(model.forward if _is_module(model) else model) else ()
 
 
 SOURCE = Source(

@@ -12,6 +12,7 @@ from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
+from flopsight.sources._constructor import refuse_missing, required
 from flopsight.sources._optional import require
 
 NODES, EDGES, FEATURES, CLASSES = 2708, 10556, 1433, 7
@@ -50,11 +51,7 @@ def build(request: Request) -> Workload:
         )
     request.refuse_unused(())
     arguments = {**_given(kind), **request.arguments}
-    if missing := _missing(kind, arguments):
-        raise InputError(
-            f"{request.address} also needs {', '.join(missing)}; give them in parentheses, as in "
-            f"'torch_geometric:{request.address}({missing[0]}=...)'."
-        )
+    refuse_missing("torch_geometric", request.address, _missing(kind, arguments))
     model = request.make(kind, **arguments)
     wanted = inspect.signature(model.forward).parameters
     graph = _graph(arguments.get("in_channels", FEATURES), arguments.get("edge_dim", 1))
@@ -70,22 +67,14 @@ def _reads_graph(kind: Any) -> bool:
     return "x" in reads and "edge_index" in reads
 
 
-def _parameters(kind: Any) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(kind).parameters
-
-
 def _given(kind: Any) -> dict[str, Any]:
-    needed = {name: each.default is each.empty or name in _STATED for name, each in _parameters(kind).items()}
-    return {name: value for name, value in _USUAL.items() if needed.get(name)}
+    stated = [name for name in _STATED if name in inspect.signature(kind).parameters]
+    return {name: value for name, value in _USUAL.items() if name in (*required(kind), *stated)}
 
 
 def _missing(kind: Any, arguments: Mapping[str, Any]) -> list[str]:
     """Arguments that the constructor needs, and has neither from a user nor as usual."""
-    bare = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    required = [
-        name for name, each in _parameters(kind).items() if each.default is each.empty and each.kind not in bare
-    ]
-    return [name for name in required if name not in arguments and name not in _USUAL]
+    return [name for name in required(kind) if name not in arguments and name not in _USUAL]
 
 
 def _graph(features: int, edge_features: int) -> dict[str, Any]:

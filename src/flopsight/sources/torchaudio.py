@@ -12,6 +12,7 @@ from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request, Source, Workload
+from flopsight.sources._constructor import refuse_missing, required
 from flopsight.sources._optional import require
 
 RATE = 16_000
@@ -93,15 +94,8 @@ def _models() -> Any:
     return require("torchaudio", use="A model named torchaudio:...").models
 
 
-def _parameters(found: Any) -> dict[str, bool]:
-    """Arguments of a function or class, and whether it needs them."""
-    bare = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    parameters = inspect.signature(found).parameters.values()
-    return {each.name: each.default is each.empty for each in parameters if each.kind not in bare}
-
-
 def _missing(found: Any, arguments: Mapping[str, Any]) -> list[str]:
-    return [name for name, needed in _parameters(found).items() if needed and name not in {*arguments, *_USUAL}]
+    return [name for name in required(found) if name not in arguments and name not in _USUAL]
 
 
 def names() -> list[str]:
@@ -121,13 +115,9 @@ def build(request: Request) -> Workload:
     found = getattr(_models(), request.address, None)
     if found is None or not _makes_model(found):
         raise InputError(f"torchaudio has no model {request.address!r}.{near(request.address, names())}")
-    if missing := _missing(found, request.arguments):
-        raise InputError(
-            f"{request.address} also needs {', '.join(missing)}; give them in parentheses, as in "
-            f"'torchaudio:{request.address}({missing[0]}=...)'."
-        )
+    refuse_missing("torchaudio", request.address, _missing(found, request.arguments))
     request.refuse_unused({"batch", "audio_s"})
-    usual = {name: value for name, value in _USUAL.items() if name in _parameters(found)}
+    usual = {name: value for name, value in _USUAL.items() if name in inspect.signature(found).parameters}
     model = request.make(found, **{**usual, **request.arguments})
     inputs = _INPUTS.get(type(model).__name__)
     args = inputs(model, request.sizes.batch or 1, request.sizes.audio_s or 1.0) if inputs else None

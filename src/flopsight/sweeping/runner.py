@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flopsight.errors import FlopsightError, InputError
-from flopsight.sources import sources
+from flopsight.sources import by_scheme
 from flopsight.sources._optional import require
 from flopsight.sweeping import host, rows
 from flopsight.sweeping.journal import journal
@@ -86,9 +86,8 @@ def _tasks(
                 f"{name!r} is no model: give addresses ('torchvision:resnet50'), or a dict of names and functions that "
                 "make a model."
             )
-    schemes = {scheme: source.prefix for source in sources() for scheme in (source.prefix, *source.aliases) if scheme}
     prefixes = {name.partition(":")[0] for name, factory in factories.items() if factory is None}
-    needed = versions([*ALWAYS, *sorted({schemes[prefix] for prefix in prefixes & schemes.keys()})])
+    needed = versions([*ALWAYS, *sorted({by_scheme()[prefix].prefix for prefix in prefixes & by_scheme().keys()})])
     given = None if inputs is None else _pickled(inputs)
     return [
         Task(name, None if make is None else _pickled(make), given, time_limit_s, memory_limit_bytes, proposals, needed)

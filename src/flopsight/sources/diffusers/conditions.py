@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
 from flopsight.sources.diffusers.latents import SOUND_LATENTS, sound_length
-from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.tracing.inputs import plain, spec
 
 WIDTHS = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.tracing.inputs import spec
 
 VECTORS = "audio_acoustic_hidden_dim", "hidden_size", "condition_hidden_dim"

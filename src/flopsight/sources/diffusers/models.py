@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request
+from flopsight.sources._constructor import read_configuration
 from flopsight.sources._optional import require
 
 _CONFIG, _PIPELINE = "config.json", "model_index.json"
@@ -96,10 +96,5 @@ def _parts(pipeline: Path) -> Iterator[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"The configuration {path} is not JSON: {error}.") from error
+    data = read_configuration(path)
     return data if isinstance(data, dict) else {}

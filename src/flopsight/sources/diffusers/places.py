@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from flopsight.sources._layouts import Layouts
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.inputs import plain, spec
 
 

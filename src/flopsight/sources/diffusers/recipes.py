@@ -14,11 +14,11 @@ from typing import Any
 
 from flopsight.errors import FlopsightError, NeedsValuesError
 from flopsight.sources import Sizes
+from flopsight.sources._layouts import Layouts
 from flopsight.sources.diffusers.conditions import CONDITIONS
 from flopsight.sources.diffusers.facts import Facts
 from flopsight.sources.diffusers.latents import LATENTS
 from flopsight.sources.diffusers.places import PLACES
-from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.tracer import profile
 
 RECIPES = {**LATENTS, **PLACES, **CONDITIONS}

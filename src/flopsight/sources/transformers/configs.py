@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from flopsight.errors import InputError, near
 from flopsight.sources import Request
+from flopsight.sources._constructor import read_configuration
 from flopsight.sources._optional import require
 
 
@@ -68,12 +68,7 @@ def _class(transformers: Any, name: str) -> Any:
 
 
 def _from_file(transformers: Any, request: Request, path: Path) -> tuple[Any, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"The configuration {path} is not JSON: {error}.") from error
+    data = read_configuration(path)
     known = transformers.CONFIG_MAPPING
     model_type = str(data.pop("model_type", None)) if isinstance(data, dict) else "None"
     if model_type not in known:

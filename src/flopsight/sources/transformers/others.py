@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.sources.transformers.pixels import image
 from flopsight.sources.transformers.sound import features, latents, wave
 from flopsight.sources.transformers.text import vectors

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flopsight.sources._layouts import Layouts
 from flopsight.sources.transformers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.inputs import plain, spec
 
 

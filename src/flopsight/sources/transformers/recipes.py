@@ -16,8 +16,8 @@ from typing import Any
 
 from flopsight.errors import FlopsightError, NeedsValuesError, StandInWarning
 from flopsight.sources import Sizes
+from flopsight.sources._layouts import Layouts
 from flopsight.sources.transformers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts
 from flopsight.sources.transformers.others import OTHERS
 from flopsight.sources.transformers.pixels import PIXELS
 from flopsight.sources.transformers.placeholders import with_placeholders

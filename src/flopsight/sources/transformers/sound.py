@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flopsight.sources._layouts import Layouts
 from flopsight.sources.transformers.facts import SAMPLING_RATE, Facts
-from flopsight.sources.transformers.layouts import Layouts
 from flopsight.tracing.inputs import spec
 
 BANDS = (

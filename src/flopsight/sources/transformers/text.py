@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import Facts
-from flopsight.sources.transformers.layouts import Layouts, tensor
 from flopsight.tracing.inputs import spec
 
 
