@@ -27,6 +27,13 @@ def test_import_loads_only_the_standard_library() -> None:
     assert new - set(sys.stdlib_module_names) == {"flopsight"}
 
 
+def test_a_profile_loads_nothing_of_how_it_is_shown() -> None:
+    code = "import flopsight, torch; flopsight.profile(torch.nn.Linear(2, 3), (4, 2))"
+    (loaded,) = run(f"{code}; {LOADED}")
+    assert "torch" in loaded.split()
+    assert not {"rich", "sympy"} & set(loaded.split())
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
     from torch import nn

@@ -9,7 +9,7 @@ from typing import Any
 from flopsight.calls import ModuleNode, Operation, Specs
 from flopsight.cost import Cost, TensorSpec
 from flopsight.errors import InputError
-from flopsight.sizes import Size
+from flopsight.sizes import Size, given
 
 _COSTS = [field.name for field in fields(Cost)]
 
@@ -36,9 +36,9 @@ class Evaluation:
         found = self._specs.get(id(of))
         if found is None:
             if self._refuse_empty and any(isinstance(size, Size) and self.number(size) < 1 for size in of.shape):
-                given = ", ".join(f"{name}={size}" for name, size in self._sizes.items())
                 raise InputError(
-                    f"The model does not run at {given}: a tensor of sizes {list(of.shape)} would be empty."
+                    f"The model does not run at {given(self._sizes)}: a tensor of sizes {list(of.shape)} would be "
+                    "empty."
                 )
             found = self._specs[id(of)] = of, replace(of, shape=self.number(of.shape), stored=self.number(of.stored))
         return found[1]

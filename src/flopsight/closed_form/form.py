@@ -18,14 +18,15 @@ from flopsight.cost import Cost
 from flopsight.errors import InputError, near
 from flopsight.profiles import Profile
 from flopsight.record import Tally
-from flopsight.sizes import Poly, Size, poly_of
+from flopsight.sizes import Poly, Size, given, poly_of
 
 if TYPE_CHECKING:
     import numpy as np
 
 Calls = tuple[int, int, int]
 
-QUANTITIES = ("macs", "flops", "exact", "read_bytes", "written_bytes")
+_TRAFFIC = ("read_bytes", "written_bytes")
+"""Quantities that an operation has by itself, whatever it computes."""
 
 
 @dataclass(repr=False)
@@ -83,11 +84,7 @@ class Form(Profile):
         return {path: FormulaTally(tally.counts) for path, tally in super().by_module(phase=phase).items()}
 
     def _grouped(self, key: Mapping[Operation, str], phase: str | None) -> dict[str, Tally]:
-        groups: dict[str, Counter[Operation]] = {}
-        for operation, times in super().tally(phase=phase).counts.items():
-            groups.setdefault(key[operation], Counter())[operation] += times
-        order = sorted(groups, key=lambda name: (-int(Tally(groups[name]).cost.exact), name))
-        return {name: FormulaTally(groups[name]) for name in order}
+        return {name: FormulaTally(tally.counts) for name, tally in super()._grouped(key, phase).items()}
 
     # --- at sizes ----------------------------------------------------------------------------------------------
 
@@ -107,7 +104,7 @@ class Form(Profile):
         if broken:
             guard = broken[0].guard
             raise InputError(
-                f"At {_given(sizes)} this closed form does not hold: it assumes {guard}"
+                f"At {given(sizes)} this closed form does not hold: it assumes {guard}"
                 + (f" (asked at {guard.place})" if guard.place else "")
                 + ". Pass retrace=True to run the model at these sizes, or profile it there."
             )
@@ -127,7 +124,7 @@ class Form(Profile):
         put = Evaluation(sizes, refuse_empty=refuse_empty)
         loops = any(isinstance(n, Size) for n in self.counts.values())
         names = re.compile(rf"\b({'|'.join(map(re.escape, self.sizes))})\b")
-        given = [names.sub(lambda found: str(sizes[found[0]]), str(text)) for text in self.about.get("inputs", ())]
+        inputs = [names.sub(lambda found: str(sizes[found[0]]), str(text)) for text in self.about.get("inputs", ())]
         return Profile(
             self.model,
             list(map(put.operation, self.operations)),
@@ -136,7 +133,7 @@ class Form(Profile):
             {path: put.module(node) for path, node in self.modules.items()},
             root=self.root,
             notes=list(self.notes),
-            about={**self.about, "inputs": given},
+            about={**self.about, "inputs": inputs},
         )
 
     # --- many sizes --------------------------------------------------------------------------------------------
@@ -144,7 +141,7 @@ class Form(Profile):
     def quantity(self, name: str = "flops") -> Poly:
         """The polynomial of a quantity: `macs`, `flops`, `exact`, bytes, or a convention's. Raises: ConventionError."""
         tally = self.numbers()
-        if name.endswith("_bytes") and name in QUANTITIES:
+        if name in _TRAFFIC:
             return poly_of(sum(n * getattr(op, name) for op, n in tally.counts.items()))
         return poly_of(tally.cost.exact if name == "exact" else tally.total(name))
 
@@ -170,16 +167,16 @@ class Form(Profile):
         from flopsight.closed_form.grid import largest
 
         budget = {name: value for name, value in known.items() if name not in self.sizes}
-        given = {name: value for name, value in known.items() if name in self.sizes}
-        free = [name for name in self.sizes if name not in given]
-        self._check(given, missing=False)
+        others = {name: value for name, value in known.items() if name in self.sizes}
+        free = [name for name in self.sizes if name not in others]
+        self._check(others, missing=False)
         if len(budget) != 1 or len(free) != 1:
             raise InputError(
                 "Give one quantity with its budget, as flops=10**12, and a number for all of "
                 f"{', '.join(self.sizes)} but the one asked for."
             )
         ((name, most),) = budget.items()
-        return largest(self.quantity(name), free[0], given, int(most), name)
+        return largest(self.quantity(name), free[0], others, int(most), name)
 
     def growth(self, name: str, **sizes: int) -> dict[str, int]:
         """How each module's FLOPs grow with a size: 0 constant, 1 linear, 2 quadratic, ... The largest come first.
@@ -188,13 +185,9 @@ class Form(Profile):
         """
         self._check({name: 1, **sizes}, missing=False)
         where = {**self.sizes, **sizes}
-        found = {path: poly_of(Tally(tally.counts).flops) for path, tally in self.by_module().items() if path}
+        found = {path: poly_of(tally.flops) for path, tally in super().by_module().items() if path}
         order = sorted(found, key=lambda path: -found[path].at(where))
         return {path: found[path].degree(name) for path in order if found[path].terms}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.model} in {', '.join(self.sizes)}: {self.macs} MACs>"
-
-
-def _given(sizes: Mapping[str, int]) -> str:
-    return ", ".join(f"{name}={size}" for name, size in sizes.items())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flopsight.closed_form.form import Form
 from flopsight.closed_form.grid import grid
 from flopsight.errors import MissingLibraryError
+from flopsight.sizes import given
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,6 @@ def plot(form: Form, name: str, sizes: Sequence[int], known: dict[str, int], qua
     axes.stackplot(list(sizes), *shown.values(), labels=list(shown))
     axes.set_xlabel(name)
     axes.set_ylabel(quantity)
-    axes.set_title(", ".join([form.model, *(f"{other}={size}" for other, size in known.items())]))
+    axes.set_title(", ".join(filter(None, [form.model, given(known)])))
     axes.legend(loc="upper left")
     return axes

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flopsight import saving
 from flopsight.closed_form.form import Form
-from flopsight.closed_form.saving import fields, to_dict
-from flopsight.closed_form.text import render
 from flopsight.conventions import Convention
 from flopsight.errors import InputError
 
@@ -28,6 +26,8 @@ class ClosedForm(Form):
     """
 
     def __str__(self) -> str:
+        from flopsight.closed_form.text import render
+
         return render(self)
 
     def _repr_html_(self) -> str:
@@ -35,11 +35,15 @@ class ClosedForm(Form):
 
     def to_dict(self) -> dict[str, Any]:
         """The closed form as plain values; `flopsight.closed_form.saving` documents the schema."""
+        from flopsight.closed_form.saving import to_dict
+
         return to_dict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ClosedForm:
         """The closed form that `to_dict` gave. Raises: ProfileFormatError."""
+        from flopsight.closed_form.saving import fields
+
         return cls(**fields(data))
 
     def to_dataframe(self) -> NoReturn:
@@ -66,4 +70,4 @@ class ClosedForm(Form):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, formulas included (compressed if the name ends in `.gz`)."""
-        saving.dump(to_dict(self), Path(path))
+        saving.dump(self.to_dict(), Path(path))

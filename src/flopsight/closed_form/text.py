@@ -10,13 +10,13 @@ from rich.text import Text
 
 from flopsight import units
 from flopsight.closed_form.form import Form
-from flopsight.sizes import poly_of
+from flopsight.sizes import given, poly_of
 from flopsight.sizes.expression import expression
 from flopsight.views import summary
 from flopsight.views.drawing import lines
+from flopsight.views.table import fitting_depth
 from flopsight.views.tree import Branch, roots
 
-_ROWS = 50
 _TERMS, _CHARACTERS = 12, 200
 """Longer formulas are for programs to read."""
 
@@ -26,30 +26,20 @@ def render(form: Form) -> str:
     table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
     for name in ("module", "class", "parameters", "MACs"):
         table.add_column(name, justify="right" if name == "parameters" else "left", no_wrap=True)
-    for row in _rows(roots(form)):
+    top = roots(form)
+    depth = fitting_depth(top)
+    for row in (row for branch in top for row in _rows(branch, 0, depth)):
         table.add_row(*(Text(units.printable(cell)) for cell in row))
     return "\n".join([*lines(Text(summary.title(form), style="bold"), table), "", *_below(form)]) + "\n"
 
 
-def _rows(top: list[Branch]) -> Iterator[list[str]]:
-    levels: list[list[tuple[int, Branch]]] = [[(0, branch) for branch in top]]
-    depth, shown = 0, len(top)
-    while level := [(depth + 1, child) for _, branch in levels[-1] for child in branch.children]:
-        if depth and shown + len(level) > _ROWS:
-            break
-        levels.append(level)
-        depth, shown = depth + 1, shown + len(level)
-    for branch in top:
-        yield from _row(branch, 0, depth)
-
-
-def _row(branch: Branch, depth: int, deepest: int) -> Iterator[list[str]]:
+def _rows(branch: Branch, depth: int, deepest: int) -> Iterator[list[str]]:
     bound = ">= " if branch.tally.unknown else ""
     macs = _short(branch.tally.macs)
     yield ["  " * depth + branch.label, branch.node.kind, units.exact(int(branch.params)), bound + macs]
     if depth < deepest:
         for child in branch.children:
-            yield from _row(child, depth + 1, deepest)
+            yield from _rows(child, depth + 1, deepest)
 
 
 def _short(value: int) -> str:
@@ -70,8 +60,8 @@ def _below(form: Form) -> Iterator[str]:
     if form.unknown:
         yield f"Unknown is not zero: without the cost of {', '.join(map(units.printable, form.unknown))}."
     yield ""
-    tried = ["(" + ", ".join(f"{name}={size}" for name, size in sizes.items()) + ")" for sizes in form.tried]
-    yield f"Runs that counted the same as the formulas, in every module: {', '.join(tried)}."
+    tried = ", ".join(f"({given(sizes)})" for sizes in form.tried)
+    yield f"Runs that counted the same as the formulas, in every module: {tried}."
     binding = [each for each in form.assumptions if each.effect in ("count", "unknown")]
     if binding:
         yield "Assumed:"

@@ -2,6 +2,6 @@
 
 from flopsight.sizes.guard import Guard
 from flopsight.sizes.poly import Poly
-from flopsight.sizes.size import Size, poly_of
+from flopsight.sizes.size import Size, given, poly_of
 
-__all__ = ["Guard", "Poly", "Size", "poly_of"]
+__all__ = ["Guard", "Poly", "Size", "given", "poly_of"]

@@ -6,10 +6,15 @@ Formulas and shape rules work on it as on any integer, and what comes out is kno
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flopsight.sizes.poly import Poly
+
+
+def given(sizes: Mapping[str, int]) -> str:
+    """Sizes by name, as they are given: `batch=8, seq=4096`."""
+    return ", ".join(f"{name}={size}" for name, size in sizes.items())
 
 
 def poly_of(value: int) -> Poly:

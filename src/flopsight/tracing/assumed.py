@@ -33,7 +33,7 @@ class Assumed:
     ) -> None:
         self._say = say
         named = [(signature.name(at), value) for at, value in enumerate(args)] + list(kwargs.items())
-        self._names = {id(spec): name for top, value in named for name, spec in _specs(value, top)}
+        self._names = {id(spec): name for top, value in named for name, spec in specs_in(value, top)}
         self._masks = {id(tensor) for name, value in named if "mask" in name.lower() for tensor in tensors_in(value)}
         self._shapes = [(name, tuple(item.shape)) for name, value in named for item in _all_given(value)]
         embeddings = [m for m in modules.all() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
@@ -95,7 +95,7 @@ class Assumed:
 
 def assumes(given: Any) -> bool:
     """Whether integers or truth values are given by shape."""
-    return any(_is_integer(spec.dtype) for _, spec in _specs(given, ""))
+    return any(_is_integer(spec.dtype) for _, spec in specs_in(given, ""))
 
 
 def _is_integer(dtype: torch.dtype | None) -> bool:
@@ -114,17 +114,17 @@ def _ids(shape: tuple[int, ...], first: int, end: int) -> torch.Tensor:
 _QUANTIZED = (torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4)
 
 
-def _specs(value: Any, name: str) -> Iterator[tuple[str, Spec]]:
+def specs_in(value: Any, name: str) -> Iterator[tuple[str, Spec]]:
     """The specs in an argument, by the key of a dict that holds them, else by the argument's name."""
     if isinstance(value, Spec):
         yield name, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _specs(item, str(key))
+            yield from specs_in(item, str(key))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _specs(item, name)
+            yield from specs_in(item, name)
 
 
 def _all_given(value: Any) -> list[Spec | torch.Tensor]:
-    return [*(spec for _, spec in _specs(value, "")), *tensors_in(value)]
+    return [*(spec for _, spec in specs_in(value, "")), *tensors_in(value)]

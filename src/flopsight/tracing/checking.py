@@ -10,7 +10,7 @@ from flopsight.closed_form import Assumption, ClosedForm
 from flopsight.cost import Cost
 from flopsight.errors import FlopsightError, InputError
 from flopsight.profiles import Profile
-from flopsight.sizes import Guard, Poly
+from flopsight.sizes import Guard, Poly, given
 
 _FIRST = {"batch": (3, 1), "tokens": (29, 128, 7), "space": (97, 224, 320, 236)}
 _FROM = {"batch": (1, 8), "tokens": (2, 60), "space": (64, 720)}
@@ -74,10 +74,9 @@ _ORDER = ("none", "kernel", "count")
 
 
 def _no_form(form: ClosedForm, sizes: Mapping[str, int], difference: str) -> str:
-    at = ", ".join(f"{name}={size}" for name, size in sizes.items())
     return (
-        f"The cost of {form.model} is no closed form in {' and '.join(form.sizes)} that flopsight finds: at {at}, "
-        f"{difference}. Give numbers for the sizes."
+        f"The cost of {form.model} is no closed form in {' and '.join(form.sizes)} that flopsight finds: at "
+        f"{given(sizes)}, {difference}. Give numbers for the sizes."
     )
 
 

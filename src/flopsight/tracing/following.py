@@ -110,9 +110,10 @@ class _Handed(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outer = self._following.asked, self._following.lists
-        lists = [each for each in _lists_in((args, kwargs or {})) if sized.is_named(each)]
-        self._following.lists = [tuple(_inner(size) for size in each) for each in lists]
-        self._following.asked = list(map(_inner, _sizes_in((args, kwargs or {}))))
+        asked = list(map(_inner, _sizes_in((args, kwargs or {}))))
+        rows = _lists_in((args, kwargs or {})) if asked else ()
+        self._following.asked = asked
+        self._following.lists = [tuple(map(_inner, row)) for row in rows if sized.is_named(row)]
         try:
             return func(*args, **(kwargs or {}))
         finally:

@@ -10,6 +10,7 @@ from flopsight.closed_form import Assumption, ClosedForm
 from flopsight.errors import FlopsightError
 from flopsight.profiles import Profile
 from flopsight.sizes import Poly, Size
+from flopsight.tracing.assumed import specs_in
 from flopsight.tracing.checking import check
 from flopsight.tracing.following import Following
 from flopsight.tracing.inputs import Spec, fill
@@ -30,16 +31,11 @@ no padding. What fails at the first is tried at the next: tables end, and window
 def names_in(args: Any) -> dict[str, str]:
     """The names of sizes in specs, each with its use: `batch`, `tokens` or `space`."""
     uses: dict[str, str] = {}
-
-    def look(given: Any) -> Any:
-        if isinstance(given, Spec):
-            integer = given.dtype is not None and not given.dtype.is_floating_point and not given.dtype.is_complex
-            for at, size in enumerate(given.shape):
-                if isinstance(size, str):
-                    uses.setdefault(size, "batch" if at == 0 else "tokens" if integer else "space")
-        return given
-
-    fill(args, look)
+    for _, given in specs_in(args, ""):
+        integer = given.dtype is not None and not given.dtype.is_floating_point and not given.dtype.is_complex
+        for at, size in enumerate(given.shape):
+            if isinstance(size, str):
+                uses.setdefault(size, "batch" if at == 0 else "tokens" if integer else "space")
     return uses
 
 

@@ -88,7 +88,7 @@ def dims(
     if rule is not None and (told := _told(rule(given, shape), shape)) is not shape:
         return told
     return tuple(
-        size if isinstance(size, Size) else _found(size, at, len(shape), inputs, handed, asked, ruled=ruled)
+        size if ruled or isinstance(size, Size) else _found(size, at, len(shape), inputs, asked)
         for at, size in enumerate(shape)
     )
 
@@ -100,22 +100,11 @@ def _told(told: Any, shape: Shape) -> Shape:
     return tuple(new if int(new) == int(old) else old for new, old in zip(told, shape, strict=True))
 
 
-def _found(
-    size: int,
-    at: int,
-    ndim: int,
-    inputs: list[Shape],
-    handed: Callable[[int], int],
-    asked: Sequence[Size],
-    *,
-    ruled: bool,
-) -> int:
-    """A size of the same number: handed to PyTorch, in the same place, in any; else a multiple or a neighbour of one.
+def _found(size: int, at: int, ndim: int, inputs: list[Shape], asked: Sequence[Size]) -> int:
+    """A size of the same number: in the same place, in any; else a multiple or a neighbour of one.
 
     A number that an argument has for a size, and that is no named one's, stays a number.
     """
-    if isinstance(found := handed(size), Size) or ruled:
-        return found
     for shape in inputs:
         for place in (at, at - ndim):
             if -len(shape) <= place < len(shape) and isinstance(shape[place], Size) and int(shape[place]) == size:
@@ -177,15 +166,12 @@ def _convolution(given: Mapping[str, Any], shape: Shape) -> Shape:
 
 def _pool(given: Mapping[str, Any], shape: Shape) -> Shape:
     of = given["self"].shape
-    ndim = len(_spatial_of[len(shape)])
+    ndim = max(1, len(shape) - 2)
     kernel = _each(given["kernel_size"], ndim)
     stride = _each(given.get("stride") or kernel, ndim)
     padding, dilation = _each(given.get("padding", 0), ndim), _each(given.get("dilation", 1), ndim)
     windows = zip(of[-ndim:], kernel, stride, padding, dilation, strict=True)
     return (*of[:-ndim], *(_slid(*window, ceil=bool(given.get("ceil_mode"))) for window in windows))
-
-
-_spatial_of = {2: (1,), 3: (1,), 4: (2, 3), 5: (2, 3, 4)}
 
 
 def _padded(given: Mapping[str, Any], shape: Shape) -> Shape:
@@ -213,7 +199,7 @@ def _viewed(given: Mapping[str, Any], shape: Shape) -> Shape:
             else:
                 return shape
         out += _split(before, after)
-    return tuple(out + new + [1] * 0)
+    return tuple(out + new)
 
 
 def _split(before: list[int], after: list[int]) -> list[int]:

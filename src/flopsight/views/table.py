@@ -137,7 +137,7 @@ def _module_rows(profile: Record, layout: Layout, order: Column | None) -> list[
     top = roots(profile, fold=layout.fold)
     depth = layout.depth
     if depth is None:
-        depth = _fitting_depth(top) if layout.fold else max(map(_height, top), default=0)
+        depth = fitting_depth(top) if layout.fold else max(map(_height, top), default=0)
     return [row for branch in top for row in _rows(branch, 0, layout, depth, order)]
 
 
@@ -145,7 +145,7 @@ def _height(branch: Branch) -> int:
     return 1 + max(map(_height, branch.children), default=-1)
 
 
-def _fitting_depth(top: list[Branch]) -> int:
+def fitting_depth(top: list[Branch]) -> int:
     """The greatest depth with at most `DEFAULT_ROWS` rows, at least 1."""
     depth, shown = 0, len(top)
     level = [child for branch in top for child in branch.children]
