@@ -22,7 +22,7 @@ class Net(nn.Module):
         self.last = nn.Linear(4, 4)
 
     def forward(self, x):
-        return self.last(self.norm(self.first(x)))
+        return self.last(self.norm(self.first(x))), (x[0] + self.first.weight).reshape(-1)
 
 
 def described(p):
@@ -126,6 +126,7 @@ def test_no_tensor_gets_a_weak_reference():
     torch.utils.swap_tensors(net.first.weight, nn.Parameter(torch.zeros(4, 4)))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize("make", [
     lambda: torch.jit.script(nn.Sequential(nn.Linear(4, 4))),
     lambda: nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 4)),
