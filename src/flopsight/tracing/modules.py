@@ -212,7 +212,7 @@ class Modules:
 
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
-        return [tensor for tensor in self.tensors if isinstance(tensor, nn.Parameter)]
+        return [tensor for tensor in self.tensors if type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter)]
 
     def all(self) -> list[nn.Module]:
         """Every module met so far."""

@@ -132,6 +132,7 @@ class Scopes:
     def forget(self) -> None:
         """Let go of the modules and of what books calls, when the run has ended."""
         self.modules.forget()
+        self.leaves = None
         del self.book, self.book_module, self.book_here
 
     def describe(self) -> str:
