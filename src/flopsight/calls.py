@@ -109,6 +109,32 @@ class OpCall(NamedTuple):
     phase: str
 
 
+KINDS = ("parameters", "buffers", "inputs", "optimizer state", "gradients", "outputs", "saved", "temporaries")
+"""What a storage is kept for, one that is several of these being the first; `saved` is what a backward pass needs."""
+PARAMETERS, BUFFERS, INPUTS, STATE, GRADIENTS, OUTPUTS, SAVED, TEMPORARIES = KINDS
+
+
+class Allocation(NamedTuple):
+    """The life of one storage.
+
+    kind: what it is kept for. nbytes: its size. spec: the tensor it was made for. made, gone: its first and last moment,
+    which are numbered over all storages; `gone` is None for one that outlives the run. call: which call of the run made
+    it, None for what was there before. last_call: the last call begun before it was gone. keeper: what let go of it
+    last, where that was the backward step of an operator. module: the path of that which holds it, for what was there
+    before.
+    """
+
+    kind: str
+    nbytes: int
+    spec: TensorSpec
+    made: int
+    gone: int | None = None
+    call: int | None = None
+    last_call: int | None = None
+    keeper: str | None = None
+    module: str | None = None
+
+
 def ancestors(path: str) -> Iterator[str]:
     """A module's path and those of all modules around it, innermost first, down to the root's (empty)."""
     while path:

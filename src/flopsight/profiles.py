@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flopsight import saving
 from flopsight.analysis import explain
 from flopsight.analysis.experts import Experts, experts
+from flopsight.analysis.memory import Memory, memory
 from flopsight.conventions import Convention
 from flopsight.record import Record
 
@@ -43,6 +44,11 @@ class Profile(Record):
     def experts(self) -> Experts | None:
         """Mixture of experts: parameters and MACs of all experts, and those one token uses; None without experts."""
         return experts(self)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Memory over the run: its peak, and what lives when. Raises: InputError if the run did not follow it."""
+        return memory(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON (compressed if the name ends in `.gz`)."""

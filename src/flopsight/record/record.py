@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from flopsight.calls import PHASES, ModuleNode, OpCall, Operation, Scope, ancestors
+from flopsight.calls import PHASES, Allocation, ModuleNode, OpCall, Operation, Scope, ancestors
 from flopsight.conventions import Convention
 from flopsight.cost import ZERO, Cost
 from flopsight.errors import near
@@ -36,6 +36,7 @@ class Record:
     scopes: list[Scope]
     calls: list[tuple[int, int, int]]
     modules: dict[str, ModuleNode]
+    storages: list[Allocation] = field(default_factory=list)
     root: str = ""
     notes: list[str] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)

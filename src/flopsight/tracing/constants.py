@@ -92,6 +92,8 @@ def _view(
     with torch._C._DisableTorchDispatch():
         out = info.func(*args, **kwargs)
     dispatcher.ledger.book(dispatcher.call(info, key, args, kwargs, metadata_in(out)).operation)
+    if info.packet == "aten::lift_fresh":  # of a tensor that `torch.tensor` has just made
+        dispatcher.tensors.note_made(out)
     return follow(out, args, view=dispatcher.below_autograd)
 
 

@@ -40,6 +40,11 @@ class Gradients:
             if output.is_leaf:
                 self.note(output)
 
+    @property
+    def leaves(self) -> list[torch.Tensor]:
+        """The leaves noted."""
+        return [leaf for leaf, _ in self._before.values()]
+
     def hide(self) -> None:
         """Take the gradients away, for a backward pass that begins without any."""
         for leaf, _ in self._before.values():

@@ -22,7 +22,6 @@ from flopsight.tracing import leftover
 from flopsight.tracing.assumed import assumes
 from flopsight.tracing.attempts import traced
 from flopsight.tracing.autocast import cleared_store
-from flopsight.tracing.backward import run_backward
 from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.distributed import awaited_gradients
@@ -37,6 +36,7 @@ from flopsight.tracing.nested import packed
 from flopsight.tracing.others import OtherThreads
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
+from flopsight.tracing.step import MemoryDispatcher, OptimizerOf, Step
 from flopsight.tracing.threads import gathered
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ def profile(
     execute: bool = False,
     strict: bool = False,
     proposals: int | None = None,
+    loss: Callable[[Any], Any] | None = None,
+    optimizer: OptimizerOf | None = None,
+    memory: bool = False,
 ) -> Profile:
     """What it costs to call `model` on `inputs`. Nothing is computed, and the model is left as it was.
 
@@ -67,16 +70,24 @@ def profile(
     strict: refuse a model with operators whose cost is unknown.
     proposals: wherever values decide how many elements are taken (`nonzero`, a mask, non-maximum suppression,
         `unique`), so many are assumed, or all where there are fewer; a note says so. For detection models.
+    loss: what the backward pass begins with, as a function of what the model returns.
+    optimizer: its step is counted too, as it is when its state is there: a class (`torch.optim.AdamW`), a function that
+        makes one of the parameters, or the model's own, which is left as it was.
+    memory: follow the life of every storage (`profile.memory`). The gradients are None when such a step begins.
 
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
     _check_proposals(proposals, execute=execute)
     model, inputs, kwargs = opened(model, inputs, kwargs)
     run, module = _unwrapped(model)
-    request = _Request(run, module, *arguments(inputs, kwargs, Signature(run)), backward, execute, proposals)
+    _check_step(loss, optimizer, backward=backward, execute=execute)
+    given = arguments(inputs, kwargs, Signature(run))
+    request = _Request(run, module, *given, backward, execute, proposals, loss, optimizer, memory)
     if uses := names_in((request.args, request.kwargs)):
         if execute:
             raise InputError("A run on real tensors needs a number for each size; give numbers, or leave execute out.")
+        if memory:
+            raise InputError("Memory is followed at numbers; give one for each size, or leave memory out.")
 
         def at(args: Any, kwargs: Any) -> Profile:
             return _profiled(replace(request, args=args, kwargs=kwargs), strict=strict)
@@ -87,7 +98,6 @@ def profile(
 
 def _later(request: _Request, *, strict: bool) -> Callable[[Any, Any], Profile]:
     """Makes a profile of the same model later on, if it is still there: it is not kept."""
-    backward, proposals = request.backward, request.proposals
     held: Any = weakref.WeakMethod(request.run) if inspect.ismethod(request.run) else weakref.ref(request.run)
 
     def again(args: Any, kwargs: Any) -> Profile:
@@ -95,9 +105,14 @@ def _later(request: _Request, *, strict: bool) -> Callable[[Any, Any], Profile]:
         if run is None:
             raise InputError("The model that this closed form was made of is no longer there to be run again.")
         _, module = _unwrapped(run)
-        return _profiled(_Request(run, module, args, kwargs, backward, False, proposals), strict=strict)
+        return _profiled(replace(without, run=run, module=module, args=args, kwargs=kwargs), strict=strict)
 
+    without = replace(request, run=_gone, module=None, args=(), kwargs={})
     return again
+
+
+def _gone() -> None:
+    """Stands for a model that is not kept."""
 
 
 def _profiled(request: _Request, *, strict: bool) -> Profile:
@@ -125,9 +140,19 @@ def _check_proposals(proposals: int | None, *, execute: bool) -> None:
         raise InputError(f"proposals={proposals!r} is no number of elements; give an integer of at least 1.")
 
 
+def _check_step(loss: Any, optimizer: Any, *, backward: bool, execute: bool) -> None:
+    """Raises: InputError."""
+    for name, given in (("loss", loss), ("optimizer", optimizer)):
+        if given is not None and not backward:
+            raise InputError(f"{name}= belongs to a training step; pass backward=True too, or leave {name} out.")
+    if optimizer is not None and execute:
+        raise InputError("A step of an optimizer is counted without computing; leave execute out, or optimizer.")
+
+
 def _traced(request: _Request) -> Profile:
     """The profile of a request, in the cheapest way that will do."""
-    below_autograd = request.run is request.module and not request.backward and not request.execute
+    forward_alone = request.run is request.module and not request.backward
+    below_autograd = forward_alone and not request.execute and not request.memory
     at_once = request.execute or not assumes((request.args, request.kwargs))
     return traced(partial(_trace, request), request.module, below_autograd=below_autograd, at_once=at_once)
 
@@ -160,6 +185,9 @@ class _Request:
     backward: bool
     execute: bool
     proposals: int | None
+    loss: Callable[[Any], Any] | None = None
+    optimizer: OptimizerOf | None = None
+    memory: bool = False
 
     @property
     def name(self) -> str:
@@ -182,13 +210,13 @@ def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile
     state = scopes.state
     state.wrappers.reduces = request.execute
     scopes.root(request.name, request.module)
-    state.reach(request.run, request.args, request.kwargs)
+    state.reach(request.run, request.args, request.kwargs, request.loss, request.optimizer)
     if scopes.modules.uninitialized:
         raise InputError(
             f"The parameters of module {scopes.modules.uninitialized[0]!r} have no shape yet (a lazy module); call the "
             "model once on a real input, then profile it."
         )
-    dispatcher = Dispatcher(
+    dispatcher = (MemoryDispatcher if request.memory else Dispatcher)(
         scopes, execute=request.execute, protect=True, below_autograd=below_autograd, proposals=request.proposals
     )
     signature = Signature(request.run)
@@ -230,9 +258,11 @@ def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, d
         stack.enter_context(dispatcher.active())
         try:
             with torch.enable_grad() if request.backward else nullcontext():
-                output = finished(request.run(*args, **kwargs))
-                if request.backward:
-                    run_backward(output, scopes.state)
+                if request.backward or request.memory:
+                    step = Step(request.loss, request.optimizer, scopes, dispatcher)
+                    step.run(partial(request.run, *args, **kwargs), (args, kwargs), backward=request.backward)
+                else:
+                    finished(request.run(*args, **kwargs))
         except FlopsightError:
             raise
         except Exception as error:
@@ -268,4 +298,5 @@ def record_of(name: str, scopes: Scopes, dispatcher: Dispatcher, about: dict[str
     where, made = gathered(dispatcher)
     calls = [(index.setdefault(op, len(index)), scope, phase) for op, scope, phase in made]
     notes = list(dispatcher.ledger.notes)
-    return Profile(name, list(index), where, calls, scopes.modules.nodes, notes=notes, about=about)
+    storages = dispatcher.storages.all if isinstance(dispatcher, MemoryDispatcher) and dispatcher.storages else []
+    return Profile(name, list(index), where, calls, scopes.modules.nodes, storages, notes=notes, about=about)
