@@ -130,7 +130,8 @@ def _saved(record: Record, kinds: Mapping[int, str]) -> dict[str, int]:
     there = [
         _held(record, storage, kinds[number])
         for number, storage in enumerate(record.storages)
-        if kinds[number] == SAVED and (storage.call or 0) < end
+        if kinds[number] == SAVED
+        and (storage.call or 0) < end
         and (storage.last_call is None or storage.last_call >= end - 1)
     ]
     return _sums((each.module, each.nbytes) for each in there)

@@ -50,7 +50,7 @@ class Scopes:
         self.optimizing = 0
         self._steps_in_backward = 0
         self.failed: str | None = None
-        self._error: BaseException | None = None
+        self._error = 0  # the `id` of the exception on its way: it would keep what it came from alive
         self.book: Callable[[Operation], None] = lambda record: None
         self.book_module: Callable[[nn.Module, Any, Any, Any], None] = lambda module, args, kwargs, output: None
         self.book_here: Callable[[Sequence[Operation]], None] = lambda records: None
@@ -85,6 +85,7 @@ class Scopes:
             self.scopes.append(Scope(node.path, current, node.calls))
             self.here = node.path
         node.calls += 1
+        self._error = 0
         if known.unseen:
             self.book_here(known.unseen)
         output = None
@@ -94,8 +95,8 @@ class Scopes:
             else:
                 output = self._forward(known, args, kwargs)
         except BaseException as error:
-            if error is not self._error:
-                self._error, self.failed = error, node.path
+            if id(error) != self._error:
+                self._error, self.failed = id(error), node.path
             raise
         finally:
             if node.calls == 1:

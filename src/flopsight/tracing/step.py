@@ -132,4 +132,3 @@ def prepare(optimizer: Optimizer) -> None:
     optimizer.step()
     for parameter in parameters_of(optimizer):
         parameter.grad = None
-
