@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "conventions": {"calls", "cost", "errors"},
     "record": {"conventions", "calls", "cost", "errors"},
     "sizes": set(),
-    "schema": set(),
+    "schema": {"calls"},
     "saving": {"schema", "record", "calls", "cost", "errors"},
     "analysis": {"conventions", "record", "calls", "cost", "units", "errors"},
     "views": {"analysis", "saving", "conventions", "record", "calls", "cost", "units", "errors"},

@@ -109,19 +109,23 @@ class OpCall(NamedTuple):
     phase: str
 
 
-KINDS = ("parameters", "buffers", "inputs", "optimizer state", "gradients", "outputs", "saved", "temporaries")
-"""What a storage is kept for, one that is several of these being the first; `saved` is what a backward pass needs."""
-PARAMETERS, BUFFERS, INPUTS, STATE, GRADIENTS, OUTPUTS, SAVED, TEMPORARIES = KINDS
+KINDS = (
+    "parameters", "buffers", "inputs", "optimizer state", "gradients", "outputs", "saved", "temporaries", "workspace",
+)  # fmt: skip
+"""What a storage is kept for, one that is several of these being the first; `saved` is what a backward pass needs,
+`workspace` what a kernel takes for itself while it runs.
+"""
+PARAMETERS, BUFFERS, INPUTS, STATE, GRADIENTS, OUTPUTS, SAVED, TEMPORARIES, WORKSPACE = KINDS
 
 
 class Allocation(NamedTuple):
     """The life of one storage.
 
-    kind: what it is kept for. nbytes: its size. spec: the tensor it was made for. made, gone: its first and last moment,
-    which are numbered over all storages; `gone` is None for one that outlives the run. call: which call of the run made
-    it, None for what was there before. last_call: the last call begun before it was gone. keeper: what let go of it
-    last, where that was the backward step of an operator. module: the path of that which holds it, for what was there
-    before.
+    kind: what it is kept for. nbytes: its size. spec: the tensor it was made for.
+    made, gone: its first and last moment, numbered over all storages; `gone` is None for one that outlives the run.
+    call: which call of the run made it, None for what was there before. last_call: the last call before it was gone.
+    keeper: what let go of it last, where that was the backward step of an operator.
+    module: the path of that which holds it, for what was there before.
     """
 
     kind: str

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from flopsight import saving
 from flopsight.analysis import explain
+from flopsight.analysis import memory as analysis_memory
 from flopsight.analysis.experts import Experts, experts
-from flopsight.analysis.memory import Memory, memory
 from flopsight.conventions import Convention
 from flopsight.record import Record
 
@@ -26,6 +26,15 @@ class Explanation(explain.Explanation):
 
     def __str__(self) -> str:
         from flopsight.views.explanation import render
+
+        return render(self)
+
+
+class Memory(analysis_memory.Memory):
+    """Memory over a run; `print` it to read it."""
+
+    def __str__(self) -> str:
+        from flopsight.views.memory import render
 
         return render(self)
 
@@ -48,7 +57,11 @@ class Profile(Record):
     @cached_property
     def memory(self) -> Memory:
         """Memory over the run: its peak, and what lives when. Raises: InputError if the run did not follow it."""
-        return memory(self)
+        return self.memory_with(None)
+
+    def memory_with(self, allocator: str | None) -> Memory:
+        """Memory as an allocator takes it: `cuda` for PyTorch's caching one. Raises: InputError."""
+        return Memory(**vars(analysis_memory.memory(self, allocator)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON (compressed if the name ends in `.gz`)."""

@@ -5,6 +5,7 @@
     operations  [{operator, family, inputs, arguments, outputs, cost (null if unknown), dtype, source, reason, site}]
     scopes      [[path, calling scope, which call]]          calls       [[operation, scope, phase]], as indices
     modules     [{path, kind, calls, inputs, outputs, parameters: [[name, tensor, trainable, buffer, identity]]}]
+    storages    [[kind, bytes, tensor, made, gone, call, last call, keeper, module]]     where memory was followed
 
 A tensor is `[shape, dtype]` or `[shape, dtype, stored]`; a list of tensors is `{"list": [...]}`.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flopsight import schema
-from flopsight.calls import ModuleNode, Operation, ParameterRecord, Scope, Specs
+from flopsight.calls import Allocation, ModuleNode, Operation, ParameterRecord, Scope, Specs
 from flopsight.cost import Cost, TensorSpec
 from flopsight.errors import ProfileFormatError
 from flopsight.record import Record
@@ -89,7 +90,17 @@ def to_dict(profile: Record) -> dict[str, Any]:
             }
             for node in profile.modules.values()
         ],
+        **({"storages": [_storage(each) for each in profile.storages]} if profile.storages else {}),
     }
+
+
+def _storage(storage: Allocation) -> list[Any]:
+    return [_tensor(value) if isinstance(value, TensorSpec) else value for value in storage]
+
+
+def _read_storage(data: list[Any]) -> Allocation:
+    kind, nbytes, spec, *rest = data
+    return Allocation(kind, nbytes, _read_tensor(spec), *rest)
 
 
 def fields(data: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +156,7 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
         "scopes": [Scope(*scope) for scope in data["scopes"]],
         "calls": [(operation, scope, phase) for operation, scope, phase in data["calls"]],
         "modules": modules,
+        "storages": list(map(_read_storage, data.get("storages", []))),
         "root": data["root"],
         "notes": data["notes"],
         "about": data["about"],

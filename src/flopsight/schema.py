@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flopsight.calls import KINDS
+
 Check = Callable[[Any, str], None]
 
 MOST = 10**60
@@ -145,6 +147,11 @@ _MODULE = _fields({
     "parameters": _each(_row(_text, _tensor, _boolean, _boolean, _identity)),
 })  # fmt: skip
 
+_STORAGE = _row(
+    _text, _number, _tensor, _number, _optional(_number), _optional(_number), _optional(_identity), _optional(_text),
+    _optional(_path),
+)  # fmt: skip
+
 _PROFILE = _fields({
     "model": _text, "root": _text, "notes": _each(_text), "about": _by_name(_plain), "operations": _each(_OPERATION),
     "modules": _each(_MODULE), "scopes": _each(_row(_path, _identity, _number)),
@@ -172,3 +179,9 @@ def check(data: Any) -> None:
             type(item) is int and 0 <= item < end for item, end in zip(call, below, strict=True)
         )
         _expect(fits, call, f"calls[{index}]", "an operation, a scope and a phase, as indices")
+    _each(_STORAGE)(data.get("storages", []), "storages")
+    for index, (kind, _, _, _, _, call, last, _, _) in enumerate(data.get("storages", [])):
+        _expect(kind in KINDS, kind, f"storages[{index}][0]", f"one of {', '.join(KINDS)}")
+        for place, at in ((5, call), (6, last)):
+            fits = at is None or -1 <= at < len(data["calls"])
+            _expect(fits, at, f"storages[{index}][{place}]", "the index of a call")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from flopsight.calls import PHASES, SAVED, TEMPORARIES, Allocation
+from flopsight.analysis.allocators import reserved_bytes, taken
+from flopsight.calls import PHASES, SAVED, TEMPORARIES, WORKSPACE, Allocation
 from flopsight.cost import TensorSpec
 from flopsight.errors import InputError
 from flopsight.record import Record
@@ -41,8 +42,11 @@ class Memory:
     which that is, None before the first. at_peak: those bytes by what they are kept for. by_module: by the module that
     made or holds them. timeline: the bytes that live after each operator call. saved_for_backward: what is kept for a
     backward pass when the forward ends, by module. held: every storage at the peak, the largest first.
+    model: its name. allocator: that whose sizes these are, None for those of the storages. reserved_bytes: what it
+    takes from the device at most.
     """
 
+    model: str
     peak_bytes: int
     peak_call: int | None
     at_peak: Mapping[str, int]
@@ -50,18 +54,28 @@ class Memory:
     timeline: tuple[int, ...]
     saved_for_backward: Mapping[str, int]
     held: tuple[Held, ...]
+    allocator: str | None = None
+    reserved_bytes: int | None = None
 
     def largest(self, count: int = 10) -> tuple[Held, ...]:
         """The largest storages at the peak."""
         return self.held[:count]
 
 
-def memory(record: Record) -> Memory:
-    """The memory of a run that followed it. Raises: InputError for one that did not."""
+def memory(record: Record, allocator: str | None = None) -> Memory:
+    """The memory of a run that followed it.
+
+    allocator: `cuda` for the sizes that PyTorch's caching allocator takes, without what kernels of a CPU take.
+    Raises: InputError for a run that did not follow its memory, and for an unknown allocator.
+    """
+    if allocator not in (None, "cuda"):
+        raise InputError(f"There is no model of an allocator {allocator!r}; there is one of 'cuda'.")
     if not record.storages:
         raise InputError(
             f"The memory of {record.model} was not followed; make the profile with flopsight.profile(..., memory=True)."
         )
+    if allocator is not None:
+        record = replace(record, storages=[taken(each) for each in record.storages if each.kind != WORKSPACE])
     kinds = {number: _kind(record, each) for number, each in enumerate(record.storages)}
     peak, moment = _peak(record.storages)
     alive = [number for number, each in enumerate(record.storages) if _lives_at(each, moment)]
@@ -69,6 +83,9 @@ def memory(record: Record) -> Memory:
     held.sort(key=lambda each: -each.nbytes)
     last = max((each.call for each in map(record.storages.__getitem__, alive) if each.call is not None), default=None)
     return Memory(
+        model=record.model,
+        allocator=allocator,
+        reserved_bytes=None if allocator is None else reserved_bytes(record.storages),
         peak_bytes=peak,
         peak_call=last,
         at_peak=_sums((each.kind, each.nbytes) for each in held),

@@ -20,7 +20,10 @@ from flopsight.units import printable
 
 DEFAULT = "profile"
 TRACEBACK = "FLOPSIGHT_TRACEBACK"
-_OPTIONS = {"execute=True": "--execute", "backward=True": "--backward", "proposals=1000": "--proposals 1000"}
+_OPTIONS = {
+    "execute=True": "--execute", "backward=True": "--backward", "proposals=1000": "--proposals 1000",
+    "optimizer=": "--optimizer",
+}  # fmt: skip
 
 
 class Command:

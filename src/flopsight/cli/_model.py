@@ -62,7 +62,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
 
 
-def run_model(options: argparse.Namespace) -> Profile:
+def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: str | None = None) -> Profile:
     """Build the model and profile it. Raises: FlopsightError."""
     given = [read_input(text) for text in options.input]
     keywords = read_kwargs(options.kwargs)
@@ -72,6 +72,7 @@ def run_model(options: argparse.Namespace) -> Profile:
         sizes = Sizes(options.batch, options.seq, options.image, options.audio, options.frames)
         workload = resolve(options.model, real=options.execute, train=options.train, sizes=sizes, task=options.task)
         tell(f"Measuring {workload.name}")
+        from flopsight.tracing.optimizers import named
         from flopsight.tracing.tracer import profile
 
         args, kwargs = _arguments(workload, given, keywords)
@@ -83,6 +84,8 @@ def run_model(options: argparse.Namespace) -> Profile:
             execute=options.execute,
             strict=options.strict,
             proposals=options.proposals,
+            memory=memory,
+            optimizer=None if optimizer is None else named(optimizer),
         )
         record.about["address"] = options.model
         return record

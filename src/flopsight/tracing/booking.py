@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.calls import Operation
@@ -80,6 +81,12 @@ class Booking(TorchDispatchMode):
         self._ungraded = not torch.is_grad_enabled()
         with below_autograd(self.scopes):
             yield
+
+    def step_begins(self, optimizer: Optimizer) -> None:
+        """An optimizer begins a step."""
+
+    def step_ends(self, optimizer: Optimizer) -> None:
+        """An optimizer has made a step."""
 
     def beside(self, scopes: Scopes) -> Booking:
         """A dispatcher for work of the same run in another thread."""

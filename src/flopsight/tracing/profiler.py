@@ -11,6 +11,8 @@ from flopsight.errors import InputError
 from flopsight.profiles import Profile
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.scopes import Scopes
+from flopsight.tracing.step import MemoryDispatcher
+from flopsight.tracing.storages import Storages
 from flopsight.tracing.tracer import record_of
 
 
@@ -23,9 +25,13 @@ class Profiler:
             model(x).sum().backward()
             optimizer.step()
         print(profiler.profile)
+
+    memory: follow the life of every storage (`profiler.profile.memory`). Those that the block never touches are not
+    known to it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, memory: bool = False) -> None:
+        self._memory = memory
         self._stack = ExitStack()
         self._scopes: Scopes | None = None
         self._dispatcher: Dispatcher | None = None
@@ -35,7 +41,10 @@ class Profiler:
             raise InputError("This Profiler has been used; make a new one for another block.")
         self._scopes = Scopes(restore=False)
         self._scopes.root("code", None)
-        self._dispatcher = Dispatcher(self._scopes, execute=True, protect=False)
+        kind = MemoryDispatcher if self._memory else Dispatcher
+        self._dispatcher = kind(self._scopes, execute=True, protect=False)
+        if isinstance(self._dispatcher, MemoryDispatcher):
+            self._dispatcher.storages = Storages(self._dispatcher.ledger)
         self._stack.enter_context(self._scopes.watching())
         self._stack.enter_context(self._dispatcher.active())
         return self
@@ -43,6 +52,8 @@ class Profiler:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(self._dispatcher, MemoryDispatcher):
+            self._dispatcher.finish()
         self._stack.close()
         if self._scopes is not None:
             self._scopes.forget()

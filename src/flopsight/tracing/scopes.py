@@ -167,13 +167,17 @@ class Scopes:
                 self._made = made
         return scope
 
-    def _step_begins(self, *_: Any) -> None:
+    def _step_begins(self, optimizer: optim.Optimizer, *_: Any) -> None:
         if active() is self:
+            if self.dispatcher is not None:
+                self.dispatcher.step_begins(optimizer)
             self.optimizing += 1
             self._steps_in_backward += torch._C._current_autograd_node() is not None
 
-    def _step_ends(self, *_: Any) -> None:
+    def _step_ends(self, optimizer: optim.Optimizer, *_: Any) -> None:
         if active() is self:
+            if self.dispatcher is not None:
+                self.dispatcher.step_ends(optimizer)
             self.optimizing -= 1
             self._steps_in_backward = min(self._steps_in_backward, self.optimizing)
 

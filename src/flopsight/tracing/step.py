@@ -10,15 +10,14 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from flopsight.calls import BUFFERS, INPUTS, OUTPUTS, PARAMETERS, STATE
-from flopsight.errors import InputError
+from flopsight.calls import BUFFERS, GRADIENTS, INPUTS, OUTPUTS, PARAMETERS, STATE
 from flopsight.tracing.backward import run_backward
 from flopsight.tracing.booking import Booking
 from flopsight.tracing.dispatch import Dispatcher
-from flopsight.tracing.fake import make, metadata_of
 from flopsight.tracing.finish import finished
 from flopsight.tracing.inputs import tensors_in
 from flopsight.tracing.memo import Memo
+from flopsight.tracing.optimizers import OptimizerOf, optimizer_of, parameters_of, prepare
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.storages import Storages
 
@@ -35,6 +34,37 @@ class MemoryDispatcher(Dispatcher):
         super().__init__(*args, **kwargs)
         self._memo = _MEMO.current()
 
+    def keep_modules(self) -> None:
+        """Note the parameters and buffers of the modules met."""
+        for tensor in self.scopes.modules.tensors:
+            self._keep([tensor], PARAMETERS if isinstance(tensor, nn.Parameter) else BUFFERS, tensor)
+
+    def step_begins(self, optimizer: Optimizer) -> None:
+        """Note the parameters and gradients that an optimizer steps by."""
+        for parameter in parameters_of(optimizer):
+            self._keep([parameter], PARAMETERS, parameter)
+            self._keep([parameter.grad], GRADIENTS, parameter)
+
+    def step_ends(self, optimizer: Optimizer) -> None:
+        """Note the state that an optimizer keeps."""
+        for parameter, state in optimizer.state.items():
+            self._keep(state.values(), STATE, parameter)
+
+    def finish(self) -> None:
+        """Follow nothing any more."""
+        if self.storages is not None:
+            self.keep_modules()
+            for parameter in self.scopes.modules.parameters():
+                self._keep([parameter.grad], GRADIENTS, parameter)
+            self.storages.stop()
+
+    def _keep(self, values: Iterable[Any], kind: str, parameter: torch.Tensor) -> None:
+        """Note what the tensors among some values are kept for, by the module that holds a parameter."""
+        if self.storages is not None:
+            held = self.scopes.modules.held.get(id(parameter))
+            tensors = [value for value in values if isinstance(value, torch.Tensor)]
+            self.storages.keep(tensors, kind, None if held is None else held.path)
+
     def beside(self, scopes: Scopes) -> Booking:
         """A dispatcher for work of the same run in another thread, which notes what it makes in the same place."""
         beside = super().beside(scopes)
@@ -45,11 +75,8 @@ class MemoryDispatcher(Dispatcher):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         results = super().__torch_dispatch__(func, types, args, kwargs)
         if self.storages is not None and isinstance(func, torch._ops.OpOverload) and results is not NotImplemented:
-            self.storages.made(func, args, results)
+            self.storages.made(func, args, kwargs or {}, results)
         return results
-
-
-OptimizerOf = Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class Step:
@@ -88,47 +115,8 @@ class Step:
         if not isinstance(self._dispatcher, MemoryDispatcher):
             return None
         self._dispatcher.storages = storages = Storages(self._dispatcher.ledger)
-        modules = self._scopes.modules
-        for tensor in modules.tensors:
-            kind = PARAMETERS if isinstance(tensor, nn.Parameter) else BUFFERS
-            storages.keep([tensor], kind, modules.held[id(tensor)].path)
+        self._dispatcher.keep_modules()
         storages.keep(tensors_in(given), INPUTS)
         if self._optimizer is not None:
-            for parameter, state in self._optimizer.state.items():
-                held = modules.held.get(id(parameter))
-                tensors = [value for value in state.values() if isinstance(value, torch.Tensor)]
-                storages.keep(tensors, STATE, None if held is None else held.path)
+            self._dispatcher.step_ends(self._optimizer)
         return storages
-
-
-def optimizer_of(given: Any, parameters: list[nn.Parameter]) -> Optimizer:
-    """The optimizer itself, or the one that a class or function makes of the parameters that are trained.
-
-    Raises: InputError.
-    """
-    if isinstance(given, Optimizer):
-        return given
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    if not trained:
-        raise InputError("optimizer= was given, but the model has no parameter that requires a gradient; unfreeze one.")
-    made = given(trained) if callable(given) else None
-    if not isinstance(made, Optimizer):
-        raise InputError(
-            f"optimizer={given!r} makes no optimizer; give a class (torch.optim.AdamW), a function of the parameters "
-            "(lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)), or an optimizer of the model's own."
-        )
-    return made
-
-
-def parameters_of(optimizer: Optimizer) -> list[torch.Tensor]:
-    """What an optimizer steps."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def prepare(optimizer: Optimizer) -> None:
-    """Give an optimizer the state that it has after a first step, which is made of stand-ins and not booked."""
-    trained = [parameter for parameter in parameters_of(optimizer) if parameter.requires_grad]
-    torch.autograd.backward(trained, [make(metadata_of(parameter)) for parameter in trained])
-    optimizer.step()
-    for parameter in parameters_of(optimizer):
-        parameter.grad = None

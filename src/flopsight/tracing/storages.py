@@ -15,14 +15,16 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
-from flopsight.calls import GRADIENTS, KINDS, SAVED, TEMPORARIES, Allocation
+from flopsight.calls import GRADIENTS, KINDS, SAVED, TEMPORARIES, WORKSPACE, Allocation
+from flopsight.cost import TensorSpec
 from flopsight.tracing.deferred import Deferred
-from flopsight.tracing.fake import Fake, metadata_of, storage_key
+from flopsight.tracing.fake import Fake, metadata_in, metadata_of, storage_key
 from flopsight.tracing.gradients import Gradients
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.operators import OperatorInfo, info_of
 from flopsight.tracing.scopes import BACKWARD
 from flopsight.tracing.tensors import flat
+from flopsight.tracing.workspaces import WITH_WORKSPACE, workspace_bytes
 
 _STAND_INS = (Fake, Deferred)
 _VIEWS_UNSAID = {"aten::_unsafe_view"}
@@ -60,7 +62,7 @@ class Storages:
         self._lives: dict[int, _Life] = {}
 
     def keep(self, tensors: Iterable[torch.Tensor], kind: str, module: str | None = None) -> None:
-        """Note what tensors are kept for, in the module of that path; those not met so far were there before the run."""
+        """Note what tensors are kept for, by the module of that path; those not met so far were there before."""
         for tensor in tensors:
             number = self._of(tensor).number
             if KINDS.index(kind) < KINDS.index(self.all[number].kind):
@@ -76,19 +78,36 @@ class Storages:
         """Note the gradients that leaves have now."""
         self.keep([leaf.grad for leaf in gradients.leaves if leaf.grad is not None], GRADIENTS)
 
-    def made(self, func: OpOverload, args: tuple[Any, ...], results: Any) -> None:
+    def made(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], results: Any) -> None:
         """Follow the results of an operator: they have the storage of an argument, or one of their own."""
         if self._stopped:
             return
-        info = info_of(func)
+        info, call = info_of(func), len(self._ledger.calls) - 1
+        for tensor in flat([*args, *kwargs.values()]):
+            self._of(tensor)
+        workspace = self._workspace(info, call, args, kwargs, results)
         for place, result in enumerate(results if isinstance(results, (list, tuple)) else (results,)):
             for tensor in flat(result):
                 if self._known(tensor) is None:
                     shared = _shared(info, place, args)
                     if shared is None and self._adds_in_place(info, args):
                         shared = args[0]
-                    life = self._new(tensor, len(self._ledger.calls) - 1) if shared is None else self._of(shared)
-                    self._note(tensor, life)
+                    self._note(tensor, self._new(tensor, call) if shared is None else self._of(shared))
+        if workspace is not None:
+            self.all[workspace] = self.all[workspace]._replace(gone=self._next(), last_call=call)
+
+    def _workspace(
+        self, info: OperatorInfo, call: int, args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
+    ) -> int | None:
+        if info.packet not in WITH_WORKSPACE:
+            return None
+        made = tuple(map(metadata_in, results)) if isinstance(results, (list, tuple)) else (metadata_in(results),)
+        given = {name: metadata_in(value) for name, value in info.bound(args, kwargs).items()}
+        nbytes = workspace_bytes(info, given, made)
+        if not nbytes:
+            return None
+        self.all.append(Allocation(WORKSPACE, nbytes, TensorSpec((nbytes,), "uint8"), self._next(), call=call))
+        return len(self.all) - 1
 
     def end(self, number: int) -> None:
         """Nothing refers to a storage any more."""
@@ -148,7 +167,8 @@ class Storages:
 def _shared(info: OperatorInfo, place: int, args: tuple[Any, ...]) -> torch.Tensor | None:
     """The argument whose storage a result has, by the operator's schema."""
     if info.packet in _VIEWS_UNSAID:
-        return args[0]
+        first: torch.Tensor = args[0]
+        return first
     returns = info.func._schema.returns
     alias = returns[min(place, len(returns) - 1)].alias_info if returns else None
     if alias is None:

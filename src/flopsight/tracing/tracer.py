@@ -7,12 +7,11 @@ import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from flopsight.calls import Operation
@@ -22,7 +21,6 @@ from flopsight.tracing import leftover
 from flopsight.tracing.assumed import assumes
 from flopsight.tracing.attempts import traced
 from flopsight.tracing.autocast import cleared_store
-from flopsight.tracing.compiled import original
 from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.distributed import awaited_gradients
 from flopsight.tracing.exported import opened
@@ -33,16 +31,16 @@ from flopsight.tracing.hints import hinted
 from flopsight.tracing.inputs import arguments, describe, tensors_in
 from flopsight.tracing.naming import closed_form, names_in
 from flopsight.tracing.nested import packed
+from flopsight.tracing.optimizers import OptimizerOf
 from flopsight.tracing.others import OtherThreads
+from flopsight.tracing.request import Model, Request, check_proposals, check_step, unwrapped
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.signature import Signature
-from flopsight.tracing.step import MemoryDispatcher, OptimizerOf, Step
+from flopsight.tracing.step import MemoryDispatcher, Step
 from flopsight.tracing.threads import gathered
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
-
-Model = nn.Module | Callable[..., Any]
 
 
 def profile(
@@ -77,12 +75,12 @@ def profile(
 
     Raises: InputError, ModelError (the model's own error is the cause), NeedsValuesError, UnknownOperatorError.
     """
-    _check_proposals(proposals, execute=execute)
+    check_proposals(proposals, execute=execute)
     model, inputs, kwargs = opened(model, inputs, kwargs)
-    run, module = _unwrapped(model)
-    _check_step(loss, optimizer, backward=backward, execute=execute)
+    run, module = unwrapped(model)
+    check_step(loss, optimizer, backward=backward, execute=execute)
     given = arguments(inputs, kwargs, Signature(run))
-    request = _Request(run, module, *given, backward, execute, proposals, loss, optimizer, memory)
+    request = Request(run, module, *given, backward, execute, proposals, loss, optimizer, memory)
     if uses := names_in((request.args, request.kwargs)):
         if execute:
             raise InputError("A run on real tensors needs a number for each size; give numbers, or leave execute out.")
@@ -96,7 +94,7 @@ def profile(
     return _profiled(request, strict=strict)
 
 
-def _later(request: _Request, *, strict: bool) -> Callable[[Any, Any], Profile]:
+def _later(request: Request, *, strict: bool) -> Callable[[Any, Any], Profile]:
     """Makes a profile of the same model later on, if it is still there: it is not kept."""
     held: Any = weakref.WeakMethod(request.run) if inspect.ismethod(request.run) else weakref.ref(request.run)
 
@@ -104,7 +102,7 @@ def _later(request: _Request, *, strict: bool) -> Callable[[Any, Any], Profile]:
         run = held()
         if run is None:
             raise InputError("The model that this closed form was made of is no longer there to be run again.")
-        _, module = _unwrapped(run)
+        _, module = unwrapped(run)
         return _profiled(replace(without, run=run, module=module, args=args, kwargs=kwargs), strict=strict)
 
     without = replace(request, run=_gone, module=None, args=(), kwargs={})
@@ -115,7 +113,7 @@ def _gone() -> None:
     """Stands for a model that is not kept."""
 
 
-def _profiled(request: _Request, *, strict: bool) -> Profile:
+def _profiled(request: Request, *, strict: bool) -> Profile:
     before, others = leftover.alive(), OtherThreads()
     with _no_collection(), unset_fake_temporarily():
         try:
@@ -130,26 +128,7 @@ def _profiled(request: _Request, *, strict: bool) -> Profile:
     return record
 
 
-def _check_proposals(proposals: int | None, *, execute: bool) -> None:
-    """Raises: InputError."""
-    if proposals is None:
-        return
-    if execute:
-        raise InputError("A run with execute=True has the real number of elements; leave proposals out, or execute.")
-    if type(proposals) is not int or proposals < 1:
-        raise InputError(f"proposals={proposals!r} is no number of elements; give an integer of at least 1.")
-
-
-def _check_step(loss: Any, optimizer: Any, *, backward: bool, execute: bool) -> None:
-    """Raises: InputError."""
-    for name, given in (("loss", loss), ("optimizer", optimizer)):
-        if given is not None and not backward:
-            raise InputError(f"{name}= belongs to a training step; pass backward=True too, or leave {name} out.")
-    if optimizer is not None and execute:
-        raise InputError("A step of an optimizer is counted without computing; leave execute out, or optimizer.")
-
-
-def _traced(request: _Request) -> Profile:
+def _traced(request: Request) -> Profile:
     """The profile of a request, in the cheapest way that will do."""
     forward_alone = request.run is request.module and not request.backward
     below_autograd = forward_alone and not request.execute and not request.memory
@@ -157,7 +136,7 @@ def _traced(request: _Request) -> Profile:
     return traced(partial(_trace, request), request.module, below_autograd=below_autograd, at_once=at_once)
 
 
-def _runs_on(request: _Request, args: Any, kwargs: Any) -> None:
+def _runs_on(request: Request, args: Any, kwargs: Any) -> None:
     """Run the forward of a request on other arguments. Raises: FlopsightError."""
     _traced(replace(request, args=args, kwargs=kwargs, backward=False, execute=False))
 
@@ -174,32 +153,7 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What to run, the module whose paths are the profile's, and how."""
-
-    run: Model
-    module: nn.Module | None
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    backward: bool
-    execute: bool
-    proposals: int | None
-    loss: Callable[[Any], Any] | None = None
-    optimizer: OptimizerOf | None = None
-    memory: bool = False
-
-    @property
-    def name(self) -> str:
-        named = self.run if self.module is None else type(self.module)
-        return str(getattr(named, "__name__", type(named).__name__))
-
-    def about(self, args: Any, kwargs: Any) -> dict[str, Any]:
-        given = [*describe(args), *([describe(kwargs)] if kwargs else [])]
-        return {"inputs": given, "backward": self.backward, "execute": self.execute, "torch": torch.__version__}
-
-
-def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile:
+def _trace(request: Request, *, below_autograd: bool, at_once: bool) -> Profile:
     """Run the request under a dispatcher.
 
     below_autograd: without autograd, which takes half the time, for a forward of a module. at_once: integers given by
@@ -237,20 +191,7 @@ def _trace(request: _Request, *, below_autograd: bool, at_once: bool) -> Profile
     return record_of(request.name, scopes, dispatcher, about)
 
 
-def _unwrapped(model: Any) -> tuple[Model, nn.Module | None]:
-    """What to run, and the module whose paths are the profile's: a compiled one's original, a method's owner."""
-    model = original(model)
-    if isinstance(model, nn.Module):
-        return model, model
-    if not callable(model):
-        raise InputError(f"The model is {model!r}; give a torch.nn.Module or a function that runs PyTorch code.")
-    if isinstance(model, type):
-        raise InputError(f"The model is the class {model.__name__}; give an instance of it, {model.__name__}(...).")
-    owner = getattr(model, "__self__", None)
-    return model, owner if isinstance(owner, nn.Module) else None
-
-
-def _run(request: _Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:
+def _run(request: Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:
     with ExitStack() as stack:
         stack.callback(dispatcher.tensors.restore)
         stack.enter_context(cleared_store())

@@ -15,6 +15,7 @@ from flopsight.tracing.shapes import (
     loss,
     movement,
     normalization,
+    recurrent,
     reduction,
     views,
 )
@@ -23,6 +24,6 @@ from flopsight.tracing.shapes.rules import RULES, result
 
 __all__ = [
     "RULES", "contraction", "convolution", "corrected", "elementwise", "gradients", "linear_algebra", "loss",
-    "movement", "normalization", "reduction", "result", "views",
+    "movement", "normalization", "recurrent", "reduction", "result", "views",
 ]  # fmt: skip
 """The files of rules and layouts among them, which declare theirs as they load."""

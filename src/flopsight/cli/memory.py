@@ -1,0 +1,27 @@
+"""`flopsight memory MODEL`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from flopsight.cli import Command, _model
+
+
+class Memory(Command):
+    """What a run, or a training step, takes of memory: its peak, what it is made of, and the largest storages."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare options and arguments."""
+        _model.add_model(parser)
+        parser.add_argument("--optimizer", metavar="NAME", help="with its step, and its state: adamw, sgd, ...")
+        parser.add_argument("--allocator", choices=["cuda"], help="sizes as PyTorch's allocator for it takes them")
+        parser.add_argument("--largest", type=_model.positive, default=8, metavar="N", help="storages to list")
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Measure and print."""
+        from flopsight.views.memory import render
+
+        record = _model.run_model(options, memory=True, optimizer=options.optimizer)
+        sys.stdout.write(render(record.memory_with(options.allocator), options.largest))
+        return 0
