@@ -27,7 +27,9 @@ HERE = Path(__file__).parent
 MODELS = ("resnet50", "swin_t", "vit_b_16", "efficientnet_v2_s")
 LLAMA = (("flopsight", "small"), ("flopsight", "block"), ("FlopCounterMode (fake)", "small"))
 IMPORTS_PER_ROUND = 5
-KINDS = ("warm", "cold", "llama", "deepseek", "search", "closed", "zoo", "import")
+KINDS = ("warm", "cold", "llama", "deepseek", "search", "closed", "step", "llama_step", "zoo", "import")
+STEPS = ("flopsight", "MemTracker", "the step itself")
+STEP_MODELS = ("resnet50", "vit_b_16")
 
 
 def plan(kinds: list[str], models: list[str]) -> list[tuple[str, ...]]:
@@ -39,7 +41,8 @@ def plan(kinds: list[str], models: list[str]) -> list[tuple[str, ...]]:
         *[("llama", *arguments) for arguments in LLAMA if "llama" in kinds],
         *[("search", tool, device) for tool in TOOLS for device in TOOLS[tool].devices if "search" in kinds],
         *[("closed", model) for model in CLOSED if "closed" in kinds],
-        *[(kind,) for kind in ("deepseek", "zoo") if kind in kinds],
+        *[("step", way, model) for model in STEP_MODELS for way in STEPS if "step" in kinds],
+        *[(kind,) for kind in ("deepseek", "llama_step", "zoo") if kind in kinds],
         *[("import",)] * (IMPORTS_PER_ROUND if "import" in kinds else 0),
     ]
 

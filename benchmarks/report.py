@@ -134,6 +134,23 @@ def search(results: list[dict[str, Any]]) -> list[str]:
     return ["### An architecture search: networks of the same operators and other widths", table(rows)]
 
 
+def step(results: list[dict[str, Any]]) -> list[str]:
+    """The memory of a training step."""
+    found = {figure: medians(results, "step", figure) for figure in ("first_s", "repeat_s", "step_peak_bytes")}
+    parts: list[str] = []
+    if found["first_s"]:
+        rows: list[Row] = [("", "first", "again", "peak")]
+        for (way, model), first_s in found["first_s"].items():
+            peak = found["step_peak_bytes"][way, model]
+            again_s = found["repeat_s"][way, model]
+            rows.append((f"{model}, {way}", f"{first_s:.2f} s", f"{again_s:.2f} s", f"{peak:,.0f}" if peak else "-"))
+        parts += ["### The memory of a training step", table(rows)]
+    if (large_s := medians(results, "llama_step", "first_s").get(())) is not None:
+        mib = medians(results, "llama_step", "peak_bytes")[()] / MIB
+        parts.append(f"A training step of Llama-3.1-405B with AdamW: {large_s:.2f} s, in a process of {mib:.0f} MiB")
+    return parts
+
+
 def zoo(results: list[dict[str, Any]]) -> list[str]:
     """All of torchvision."""
     if (per_s := medians(results, "zoo", "per_s").get(())) is None:
@@ -162,7 +179,8 @@ def report(data: dict[str, Any]) -> str:
     """All tables, and what they were measured on."""
     results = data["results"]
     facts = data["machine"]
-    parts = [*vision(results), *llama(results), *deepseek(results), *closed(results), *search(results), *zoo(results)]
+    parts = [*vision(results), *llama(results), *deepseek(results), *closed(results), *search(results)]
+    parts += [*step(results), *zoo(results)]
     if imports := medians(results, "import", "import_s"):
         parts += ["### `import flopsight`", milliseconds(imports[()])]
     parts += totals(results)
