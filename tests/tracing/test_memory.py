@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from contextlib import suppress
 from functools import partial
 
@@ -200,6 +201,97 @@ def test_a_loop_of_the_users_own():
     assert found.peak_bytes == expected.peak_bytes
     same = ("parameters", "optimizer state", "gradients", "saved")
     assert {kind: found.at_peak[kind] for kind in same} == {kind: expected.at_peak[kind] for kind in same}
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(100, 32)
+        self.head = nn.Linear(32, 100, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, x):
+        return self.head(self.embedding(x.long()))
+
+
+class Strided(nn.Module):
+    """Views of views, writes in place, and a mask."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(16, 1))
+        self.register_buffer("mask", torch.ones(16, 16).tril().bool())
+
+    def forward(self, x):
+        y = (x + self.weight.expand(16, 16)).permute(0, 2, 1).contiguous().masked_fill(~self.mask, 0.0)
+        y[:, 0] = 0
+        y.mul_(2)
+        return torch.cat([y.view(4, -1)[:, ::2], y.flatten(1)], 1)
+
+
+class Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        ctx.other = x * 2
+        return x.exp()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.saved_tensors[0] * ctx.other
+
+
+class Custom(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(16, 16)
+
+    def forward(self, x):
+        return Scaled.apply(self.layer(x))
+
+
+class InThread(Custom):
+    def forward(self, x):
+        results = []
+        thread = threading.Thread(target=lambda: results.append(self.layer(x)))
+        thread.start()
+        thread.join()
+        return results[0] * 2
+
+
+LAST = torch.channels_last
+REAL = {
+    "tied": (Tied, torch.ones(4, 16)),
+    "channels last": (
+        lambda: nn.Sequential(nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.ReLU()).to(memory_format=LAST),
+        torch.randn(4, 8, 16, 16).to(memory_format=LAST),
+    ),
+    "strided": (Strided, torch.randn(4, 16, 16)), "custom": (Custom, torch.randn(4, 16, 16)),
+    "in a thread": (InThread, torch.randn(4, 16, 16)),
+    "gru": (lambda: nn.GRU(16, 32, 2, batch_first=True), torch.randn(4, 10, 16)),
+    "dropout": (lambda: nn.Sequential(nn.Linear(16, 16), nn.Dropout(0.5)), torch.randn(4, 16)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_stand_ins_live_as_the_real_tensors_do(name):
+    make, x = REAL[name]
+    model = make()
+    optimizer = sgd(model.parameters())
+
+    def loss(out):
+        return mean_square(out if isinstance(out, torch.Tensor) else out[0])
+
+    def step():
+        out = model(x)
+        loss(out).backward()
+        optimizer.step()
+
+    with flopsight.Profiler(memory=True) as profiler:
+        step()
+    optimizer.zero_grad()
+    found = profile(model, x, backward=True, loss=loss, optimizer=sgd, memory=True)
+    assert found.memory.peak_bytes == pytest.approx(profiler.profile.memory.peak_bytes, abs=16)  # scalars of Python's
 
 
 def test_a_run_that_does_not_follow_memory_is_told_apart():

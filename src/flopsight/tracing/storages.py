@@ -27,11 +27,11 @@ from flopsight.tracing.tensors import flat
 from flopsight.tracing.workspaces import WITH_WORKSPACE, workspace_bytes
 
 _STAND_INS = (Fake, Deferred)
-_VIEWS_UNSAID = {"aten::_unsafe_view"}
-"""Operators that return a view of their first argument, though their schemas do not say so."""
-_SOLE_TENSOR, _SOLE_LIFE = 4, 3
-"""The references to a gradient that its accumulation alone holds, and to its life, as seen while the dispatch mode is
-asked to add to it.
+_VIEWS_UNSAID = {"aten::_unsafe_view", "aten::lift", "aten::unsafe_split", "aten::unsafe_split_with_sizes"}
+"""Operators that return views of their first argument, though their schemas do not say so."""
+_SOLE_TENSOR, _SOLE_STORAGE, _SOLE_LIFE = 4, 2, 3
+"""The references to a gradient that its accumulation alone holds, to its memory and to its life, as seen while the
+dispatch mode is asked to add to it.
 """
 
 
@@ -63,7 +63,7 @@ class Storages:
 
     def keep(self, tensors: Iterable[torch.Tensor], kind: str, module: str | None = None) -> None:
         """Note what tensors are kept for, by the module of that path; those not met so far were there before."""
-        for tensor in tensors:
+        for tensor in _with_storage(list(tensors)):
             number = self._of(tensor).number
             if KINDS.index(kind) < KINDS.index(self.all[number].kind):
                 self.all[number] = self.all[number]._replace(kind=kind, module=module)
@@ -83,11 +83,11 @@ class Storages:
         if self._stopped:
             return
         info, call = info_of(func), len(self._ledger.calls) - 1
-        for tensor in flat([*args, *kwargs.values()]):
+        for tensor in _with_storage([*args, *kwargs.values()]):
             self._of(tensor)
         workspace = self._workspace(info, call, args, kwargs, results)
         for place, result in enumerate(results if isinstance(results, (list, tuple)) else (results,)):
-            for tensor in flat(result):
+            for tensor in _with_storage(result):
                 if self._known(tensor) is None:
                     shared = _shared(info, place, args)
                     if shared is None and self._adds_in_place(info, args):
@@ -160,8 +160,16 @@ class Storages:
         held, other = args
         if not isinstance(other, torch.Tensor) or held.shape != other.shape or held.dtype != other.dtype:
             return False
-        life = self._known(held)
-        return life is not None and sys.getrefcount(life) <= _SOLE_LIFE and held._use_count() <= _SOLE_TENSOR
+        if held._use_count() > _SOLE_TENSOR:
+            return False
+        if type(held) not in _STAND_INS:
+            return int(torch._C._storage_Use_Count(held.untyped_storage()._cdata)) <= _SOLE_STORAGE
+        return sys.getrefcount(self._known(held)) <= _SOLE_LIFE
+
+
+def _with_storage(value: Any) -> list[torch.Tensor]:
+    """The tensors among arguments or results that are one piece of memory, or stand in for one."""
+    return [t for t in flat(value) if type(t) in _STAND_INS or storage_key(t) is not None]
 
 
 def _shared(info: OperatorInfo, place: int, args: tuple[Any, ...]) -> torch.Tensor | None:
@@ -174,7 +182,9 @@ def _shared(info: OperatorInfo, place: int, args: tuple[Any, ...]) -> torch.Tens
     if alias is None:
         return None
     for argument, value in zip(info.func._schema.arguments, args, strict=False):
-        if argument.alias_info is not None and argument.alias_info.before_set & alias.before_set:
+        if argument.alias_info is not None and (
+            not alias.before_set or argument.alias_info.before_set & alias.before_set  # of a list, the set is empty
+        ):
             return next(iter(flat(value)), None)
     return None
 
