@@ -190,11 +190,7 @@ def _arguments(
     if positional:
         return positional, {**named, **keywords}
     if workload.args is None and not named and not keywords:
-        beside = f" beside {' and '.join(workload.kwargs)}, which it has" if workload.kwargs else ""
-        raise InputError(
-            f"{workload.name} needs inputs{beside}; give one for each argument of its forward: --input 1,3,224,224, or "
-            "by name and with a dtype: --input ids=1,128:int64"
-        )
+        raise workload.lacks()
     return workload.args or (), {**workload.kwargs, **named, **keywords}
 
 

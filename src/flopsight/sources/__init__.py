@@ -7,6 +7,7 @@ weights, and the inputs to run it on.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,18 @@ class Workload:
     args: tuple[Any, ...] | None
     kwargs: dict[str, Any]
     name: str
+
+    def lacks(self) -> InputError:
+        """What to say where the source does not know all that the model takes: what is missing, by name."""
+        needed = inspect.signature(getattr(self.model, "forward", self.model)).parameters.values()
+        named = [p.name for p in needed if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+        missing = ", ".join(name for name in named if name not in self.kwargs)
+        takes = f" (its forward takes {missing})" if missing else ""
+        beside = f" beside {' and '.join(self.kwargs)}, which it has" if self.kwargs else ""
+        return InputError(
+            f"{self.name} needs inputs{beside}{takes}; give one for each argument of its "
+            "forward: --input 1,3,224,224, or by name and with a dtype: --input ids=1,128:int64"
+        )
 
 
 @dataclass(frozen=True)

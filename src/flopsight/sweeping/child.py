@@ -72,6 +72,8 @@ def _workload(task: Task) -> Workload:
 
     made = resolve(task.name) if task.factory is None else Request(task.name).make(pickle.loads(task.factory))
     workload = made if isinstance(made, Workload) else Workload(made, None, {}, task.name)
+    if task.inputs is None and workload.args is None and task.factory is None:
+        raise workload.lacks()
     if task.inputs is None:
         return workload
     return Workload(workload.model, pickle.loads(task.inputs), {}, workload.name)

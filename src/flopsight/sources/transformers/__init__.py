@@ -13,13 +13,14 @@ from flopsight.sources.transformers.configs import configuration, library, names
 
 def build(request: Request) -> Workload:
     """The model, and what its forward takes, of the sizes asked for."""
-    from flopsight.sources.transformers.classes import model_class
+    from flopsight.sources.transformers.classes import model_class, refuse_without_forward
     from flopsight.sources.transformers.recipes import inputs
 
     library().logging.set_verbosity_error()
     config, named = configuration(request)
     made = named if named and not request.task else model_class(config, request.task)
     model = request.make(made, config=config)
+    refuse_without_forward(model)
     found = inputs(model, request.sizes)
     request.refuse_unused(found.used, has_tasks=True)
     return Workload(model, () if found.complete else None, found.kwargs, request.address)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flopsight.errors import ModelError, NeedsValuesError
 from flopsight.sources.transformers.facts import Facts
-from flopsight.tracing.inputs import tensors_in
+from flopsight.tracing.inputs import Spec, tensors_in
 from flopsight.tracing.tracer import profile
 
 _MODALITIES = (
@@ -85,18 +85,31 @@ def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
 
 
 def _counted(make: Any, arguments: dict[str, Any]) -> int | None:
-    """The vectors that `make` returns."""
+    """The vectors that `make` returns, given the arguments as they are, or with all images as one batch."""
     counts: list[int] = []
 
     def call(**kwargs: Any) -> None:
         made = make(**kwargs)
         counts.append(sum(t.shape[:-1].numel() for t in tensors_in(getattr(made, "pooler_output", made))))
 
+    flat = {name: _as_one_batch(value) for name, value in arguments.items()}
     try:
-        profile(call, kwargs=arguments)
+        try:
+            profile(call, kwargs=arguments)
+        except ModelError:
+            if all(flat[name] is value for name, value in arguments.items()):
+                raise
+            profile(call, kwargs=flat)
     except NeedsValuesError:
         return None
     return counts[0]
+
+
+def _as_one_batch(value: Any) -> Any:
+    """[B, images, C, H, W] as [B*images, C, H, W]."""
+    if isinstance(value, Spec) and len(value.shape) == 5:
+        return Spec((value.shape[0] * value.shape[1], *value.shape[2:]), value.dtype)
+    return value
 
 
 def _complained_of(model: Any, given: dict[str, Any]) -> int | None:
