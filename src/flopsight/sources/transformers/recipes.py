@@ -76,7 +76,7 @@ def inputs(model: Any, sizes: Sizes) -> Inputs:
     the first usual size that it takes.
     """
     first = _made(Facts(model, sizes))
-    may_be_part = first.kwargs.keys() <= MADE_BEFORE | {"input_ids"} and (not first.runs or _has_no_ids(model))
+    may_be_part = not first.runs and first.kwargs.keys() <= MADE_BEFORE | {"input_ids"}
     if may_be_part and (part := _made(Facts(model, sizes), part=True)).runs:
         return part
     if not first.complete or first.runs or any(name.endswith("grid_thw") for name in first.kwargs):
@@ -100,7 +100,7 @@ def _made(facts: Facts, *, most: int = MANY, part: bool = False) -> Inputs:
     known = {name: value for name, value in made.items() if value is not None}
     complete = bool(known) and all(name in known for name in wanted if facts.needs(name))
     among = list(islice(_among(known), most))
-    alone = complete and len(among) == 1 and not facts.used & USUAL.keys()
+    alone = complete and len(among) == 1 and not facts.used & USUAL.keys() and _looks_up_ids(facts.model)
     kwargs, runs = (among[0], complete) if alone or not complete else _fitting(facts, among)
     return Inputs(kwargs, complete, runs, frozenset(facts.used))
 
@@ -129,14 +129,14 @@ def _fitting(facts: Facts, among: list[dict[str, Any]]) -> tuple[dict[str, Any],
     return rejected or asking or among[0], False
 
 
-def _has_no_ids(model: Any) -> bool:
-    """Whether a model that could take vectors in place of ids has no table of vectors for these."""
+def _looks_up_ids(model: Any) -> bool:
+    """Whether a model says that it has a table of vectors; one without may read vectors in place of ids."""
     from torch import nn
 
     try:
-        return not isinstance(model.get_input_embeddings(), nn.Embedding)
+        return isinstance(model.get_input_embeddings(), nn.Embedding)
     except (AttributeError, NotImplementedError):
-        return True
+        return False
 
 
 def _wanted(facts: Facts, name: str, *, part: bool) -> bool:
