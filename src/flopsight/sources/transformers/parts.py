@@ -155,11 +155,6 @@ def time(facts: Facts) -> Any:
     return spec(dtype="float32")
 
 
-def bands_as_ids(facts: Facts) -> Any:
-    """[B, frames, bands]: a spectrum, each of whose values is one of a few."""
-    return tensor(facts.batch, facts.tokens(), facts.read("n_mel_bins", of="audio"), dtype="int64")
-
-
 QUERIES = 32
 
 PARTS_INPUTS = {
@@ -191,6 +186,5 @@ PARTS_INPUTS = {
     "conditioning": voice,
     "reference_mel": _per_frame("mel_dim"),
     "time_step": time,
-    "audio_input_ids": bands_as_ids,
 }
 """By the argument of forward."""

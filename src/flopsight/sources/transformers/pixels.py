@@ -19,7 +19,7 @@ def image(facts: Facts) -> Any:
             return layout(facts)
     if facts.read("image_grid_pinpoints", of="vision"):
         return Layouts(*(_some(facts, tiles) for tiles in TILES))
-    if facts.read("num_frames", "frames_per_clip", of="vision"):
+    if facts.read("num_frames", "frames_per_clip", of="vision") or "Video" in facts.name:
         return Layouts(video(facts), *_frame_by_frame(facts).among)
     several = [_some(facts, images) for images in (1, 2, 4)]
     return Layouts(_single(facts), *several, _patches(facts), *_packed(facts).among)

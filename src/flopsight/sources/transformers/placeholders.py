@@ -15,6 +15,7 @@ _MODALITIES = (
     ("get_image_features", "pixel_values", ("image_token_id", "image_token_index"), 1),
     ("get_video_features", "pixel_values_videos", ("video_token_id", "video_token_index"), 2),
     ("get_audio_features", "input_features", ("audio_token_id", "audio_token_index"), 3),
+    ("get_audio_features", "audio_input_ids", ("audio_token_id",), 3),
     ("get_audio_features", "input_values", ("audio_token_id", "audio_token_index"), 3),
 )
 """What makes the features, from which argument, which id stands for one, and its type among `mm_token_type_ids`."""

@@ -49,7 +49,7 @@ BESIDE = {
 """What makes an argument needed that a model can be called without: one of these beside it."""
 
 USUAL: dict[str, list[Any]] = {
-    "image": [(side, side) for side in (224, 336, 448, 490, 512, 640, 1024, 1536)],
+    "image": [(side, side) for side in (224, 336, 448, 490, 512, 640, 1024, 1120, 1536)],
     "audio_s": [10.0, 1.0, 1.2],
 }
 """Sizes that models are made for, where the configuration does not say."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flopsight.sources._layouts import Layouts
+from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import SAMPLING_RATE, Facts
 from flopsight.tracing.inputs import spec
 
@@ -101,6 +101,11 @@ def latents(facts: Facts) -> Any:
     return Layouts(*(spec(facts.batch, width, LATENTS) for width in widths))
 
 
+def levels(facts: Facts) -> Any:
+    """[B, T, M]: a spectrum, each of whose values is one of a few."""
+    return tensor(facts.batch, frames(facts), facts.read("n_mel_bins", of="audio"), dtype="int64")
+
+
 SOUND = {
     "input_features": features,
     "input_values": wave,
@@ -113,6 +118,7 @@ SOUND = {
     "audio_mel": spectrogram,
     "audio_mel_mask": no_padding,
     "mask": features_mask,
+    "audio_input_ids": levels,
     "latents": latents,
 }
 """By the argument of forward."""
