@@ -87,6 +87,11 @@ def several_layers(facts: Facts) -> Any:
     return tensor(facts.batch, facts.tokens(), len(layers) * facts.read(*WIDTHS, default=0) or None)
 
 
+def of_a_step(facts: Facts) -> Any:
+    """[B, codebooks, D]: what another model made of a step, for each of its codes."""
+    return tensor(facts.batch, facts.read("num_codebooks"), facts.read("input_size"))
+
+
 def block(facts: Facts) -> Any:
     """[B, block, D]: the tokens that are guessed at a time."""
     return tensor(facts.batch, facts.read("block_size"), facts.read(*WIDTHS))
@@ -173,6 +178,7 @@ PARTS_INPUTS = {
     "num_patches": patch_count,
     "context_hidden_states": several_layers,
     "noise_embeds": block,
+    "last_hidden_state": of_a_step,
     "image_features": image_layers,
     "pooled_patches_idx": pooled_patches,
     "attention_mask": attention,

@@ -43,6 +43,7 @@ BESIDE = {
     "num_patches": {"patch_embeds"},
     "vision_pos_embeds": {"vision_features"},
     "prompt_features": {"decoder_queries"},
+    "last_hidden_state": {"input_ids"},
     "image_token_pooling": {"pixel_values"},
     "image_grids": {"pixel_values"},
 }

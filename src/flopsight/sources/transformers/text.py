@@ -18,6 +18,8 @@ def ids(facts: Facts) -> Any:
     if type(facts.model).__name__.endswith("ForMultipleChoice"):
         return spec(B, 2, tokens, dtype="int64")
     streams = facts.all("num_codebooks", "num_channels", of="text")
+    if "last_hidden_state" in facts.takes and streams:
+        return spec(B, streams[0], dtype="int64")  # the codes of one step, one after the other
     beside = [(B, tokens, some + more) for some in streams for more in (0, 1)]
     below = [(B * some, tokens) for some in streams]  # which those that say how many channels their audio has take
     shapes = [*below, (B, tokens)] if streams and facts.read("audio_channels") else [(B, tokens), *beside]
