@@ -98,6 +98,7 @@ FAMILIES = [
         {"input_ids": (1, 128 + 1176), "pixel_values": (1, 3, 3, 336, 336), "image_sizes": (1, 2)},
     ),
     ("idefics3", {"input_ids": (1, 128 + 25), "pixel_values": (1, 1, 3, 336, 336)}),
+    ("jev", {"input_ids": (1, 128), "marks": (1, 1), "num_options": (1, 1), "question_type_ids": (1, 1)}),
     ("inkling2_vision", {"pixel_values": (5 * 5, 40, 40, 3), "image_grid_thw": (1, 3)}),
     (
         "pi0",
@@ -180,6 +181,7 @@ def test_patches_that_fill_no_square_are_pooled_as_far_as_there_are_any() -> Non
 
 
 @pytest.mark.parametrize(("name", "sentence"), [
+    ("deepseek_v2", "Either its configuration does not fit together"),
     ("bark", "BarkModel has no forward, for it is run by other methods"),
     ("sam2_video", "needs inputs (its forward takes inference_session); give one for each argument"),
 ])  # fmt: skip

@@ -75,15 +75,16 @@ def run_model(options: argparse.Namespace) -> Profile:
         from flopsight.tracing.tracer import profile
 
         args, kwargs = _arguments(workload, given, keywords)
-        record = profile(
-            workload.model,
-            args,
-            kwargs=kwargs,
-            backward=options.backward,
-            execute=options.execute,
-            strict=options.strict,
-            proposals=options.proposals,
-        )
+        with workload.doubted():
+            record = profile(
+                workload.model,
+                args,
+                kwargs=kwargs,
+                backward=options.backward,
+                execute=options.execute,
+                strict=options.strict,
+                proposals=options.proposals,
+            )
         record.about["address"] = options.model
         return record
 

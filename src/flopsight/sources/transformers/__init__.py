@@ -10,6 +10,11 @@ from __future__ import annotations
 from flopsight.sources import Request, Source, Workload
 from flopsight.sources.transformers.configs import configuration, library, names
 
+DOUBT = (
+    "Either its configuration does not fit together, as some defaults of transformers do not, or it takes other "
+    "inputs: name the config.json of a published model, or give inputs by --input."
+)
+
 
 def build(request: Request) -> Workload:
     """The model, and what its forward takes, of the sizes asked for."""
@@ -23,7 +28,7 @@ def build(request: Request) -> Workload:
     refuse_without_forward(model)
     found = inputs(model, request.sizes)
     request.refuse_unused(found.used, has_tasks=True)
-    return Workload(model, () if found.complete else None, found.kwargs, request.address)
+    return Workload(model, () if found.complete else None, found.kwargs, request.address, DOUBT)
 
 
 SOURCE = Source(

@@ -92,6 +92,17 @@ def classes(facts: Facts) -> Any:
     return torch.ones(facts.batch, dtype=torch.int64)
 
 
+def per_question(of_tokens: Any) -> Any:
+    """[B, 1]: of a single question, what is made of the number of tokens."""
+
+    def make(facts: Facts) -> Any:
+        import torch
+
+        return torch.full((facts.batch, 1), of_tokens(facts.tokens()))
+
+    return make
+
+
 STEPS, OBJECTS = 20, 36
 
 OTHERS = {
@@ -111,5 +122,8 @@ OTHERS = {
     "task_inputs": task,
     "classes_structure": classes,
     "input_points": point,
+    "marks": per_question(lambda tokens: tokens),
+    "num_options": per_question(lambda tokens: 2),
+    "question_type_ids": per_question(lambda tokens: 0),
 }
 """By the argument of forward."""
