@@ -20,7 +20,7 @@ help:
 	@echo 'make check   format, lint and types only'
 	@echo 'make mutants break each formula, and see its proof fail (a few minutes)'
 	@echo 'make docs    write the generated pages, tables and pictures of docs/ anew'
-	@echo 'make zoo     count every model of torchvision and timm for docs/ anew (minutes)'
+	@echo 'make zoo     count every model of torchvision, timm and transformers for docs/ anew (minutes)'
 	@echo 'make site    build the website of docs/ into build/site'
 	@echo 'make fuzz    run 10,000 random programs (FUZZ=N), and print what differs'
 	@echo "make sweep   hold stand-ins to PyTorch's own samples of each operator (minutes; SWEEP=part of a name)"
@@ -78,6 +78,7 @@ docs: $(TOOLS)
 zoo: $(TOOLS)
 	$(BIN)/flopsight zoo torchvision --proposals 1000 --out docs/zoo-torchvision.md
 	$(BIN)/flopsight zoo timm --out docs/zoo-timm.csv
+	$(BIN)/flopsight zoo transformers --out docs/zoo-transformers.csv
 
 # Not --quiet: warnings that are not shown do not count. The variable keeps the theme's notice away that it will end, of
 # which requirements/docs.txt tells.

@@ -119,7 +119,7 @@ class TestModel:
         assert run(capsys, "cli_net.py:interrupted") == (130, "", "")
 
     @pytest.mark.parametrize(("arguments", "sentence"), [
-        (["cli_net.py:Net"], "cli_net.py:Net needs inputs; give one for each argument"),
+        (["cli_net.py:Net"], "cli_net.py:Net needs inputs (its forward takes x); give one for each argument"),
         (["cli_net.py:Net", "--input", "1,4,10,10"], "module 'conv' (Conv2d): RuntimeError: Given groups=1"),
         (["cli_net.py:Net", "--input", "1,4,10,10"], "called with (float32[1, 4, 10, 10])"),
         (["cli_net.py:Net", *INPUT, "--kwargs", '{"y": 1}'], "unexpected keyword argument 'y'"),

@@ -124,12 +124,13 @@ class TestTransformers:
         assert all(p.is_meta for p in workload.model.parameters() if p.numel() > 2**16)
 
     def test_what_it_cannot_be_called_without_is_wanted_too(self, capsys) -> None:
-        part = "transformers:qwen2_5_omni_dit"
+        part = "transformers:esmfold2"
         workload = resolve(part)
         assert workload.args is None
-        assert list(workload.kwargs) == ["hidden_states"]
+        assert list(workload.kwargs) == ["attention_mask", "input_ids"]
         assert main(["profile", part]) == 2
-        assert "needs inputs beside hidden_states, which it has; give one" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "needs inputs beside attention_mask and input_ids, which it has (its forward takes token_index, " in told
 
     def test_a_model_may_have_several_main_inputs(self) -> None:
         workload = resolve("transformers:oneformer")

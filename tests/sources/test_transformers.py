@@ -98,6 +98,18 @@ FAMILIES = [
         {"input_ids": (1, 128 + 1176), "pixel_values": (1, 3, 3, 336, 336), "image_sizes": (1, 2)},
     ),
     ("idefics3", {"input_ids": (1, 128 + 25), "pixel_values": (1, 1, 3, 336, 336)}),
+    ("jev", {"input_ids": (1, 128), "marks": (1, 1), "num_options": (1, 1), "question_type_ids": (1, 1)}),
+    ("inkling2_vision", {"pixel_values": (5 * 5, 40, 40, 3), "image_grid_thw": (1, 3)}),
+    (
+        "pi0",
+        {
+            "state": (1, 32), "input_ids": (1, 128 + 16 * 16), "pixel_values": (1, 1, 3, 224, 224),
+            "pixel_attention_mask": (1, 1),
+        },
+    ),
+    ("xcodec2", {"input_values": (1, 1, 16_000), "input_features": (1, 50, 160), "input_features_mask": (1, 50)}),
+    ("granite_speech5_encoder", {"input_features": (1, 1500, 4 * 80)}),
+    ("voxtral_realtime", {"input_ids": (1, 3000 // 8), "input_features": (1, 128, 3000)}),
 ]  # fmt: skip
 
 
@@ -115,6 +127,66 @@ def test_families_get_what_they_read_and_every_part_runs(name, inputs) -> None:
             and any(w.dim() > 1 for w in module.parameters())
         ):
             assert by_module[path].macs > 0, path
+
+
+PARTS = [
+    ("blt_local_decoder", {"inputs_embeds": (1, 128, 1024), "patch_embeds": (1, 128 // 4, 2048)}),
+    ("dia_decoder", {"input_ids": (1, 128, 9), "encoder_hidden_states": (1, 128, 1024)}),
+    ("moshi_depth", {"input_ids": (1, 8), "last_hidden_state": (1, 8, 4096)}),
+    ("qwen3_omni_moe_talker_code_predictor", {"inputs_embeds": (1, 128, 1024)}),
+    ("idefics2_perceiver", {"context": (1, 128, 4096), "attention_mask": (1, 128)}),
+    ("molmo2_adapter", {"image_features": (1, 14 * 14, 2 * 1152), "pooled_patches_idx": (7 * 7, 4)}),
+    ("muse_glimmer_assistant", {"noise_embeds": (1, 16, 6656), "context_hidden_states": (1, 128, 5 * 6656)}),
+    ("unlimited_ocr_vision_encoder", {"patch_embeds": (1, 1024, 16, 16)}),
+    (
+        "sam3_detr_decoder",
+        {
+            "vision_features": (1, 14 * 14, 256), "text_features": (1, 128, 256),
+            "vision_pos_encoding": (1, 14 * 14, 256), "spatial_shapes": (1, 2),
+        },
+    ),
+    (
+        "qwen2_5_omni_dit",
+        {
+            "hidden_states": (1, 3000, 80), "condition_vector": (1, 3000, 80), "speaker_embedding": (1, 3000, 192),
+            "quantized_code": (1, 3000 // 2), "time_step": (),
+        },
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "inputs"), PARTS, ids=[name for name, _ in PARTS])
+def test_parts_get_what_other_parts_make(name, inputs) -> None:
+    workload = resolve(f"transformers:{name}")
+    assert shapes(workload) == inputs
+    assert profile(workload.model, kwargs=workload.kwargs, strict=True).macs > 0
+
+
+def test_maps_of_an_image_and_counts_of_patches_among_the_inputs_of_a_part() -> None:
+    decoder = resolve("transformers:sam3_mask_decoder")
+    assert [tuple(each.shape) for each in decoder.kwargs["backbone_features"]] == [
+        (1, 256, 56, 56), (1, 256, 28, 28), (1, 256, 14, 14),
+    ]  # fmt: skip
+    assert profile(decoder.model, kwargs=decoder.kwargs, strict=True).macs > 0
+    encoder = resolve("transformers:blt_local_encoder(num_hidden_layers=1)", sizes=Sizes(seq=10))
+    assert encoder.kwargs["num_patches"] == Plain(3)
+    assert encoder.kwargs["patch_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1, 1, 2, 2]]
+
+
+def test_patches_that_fill_no_square_are_pooled_as_far_as_there_are_any() -> None:
+    pooled = resolve("transformers:molmo2_adapter", sizes=Sizes(image=(48, 80))).kwargs["pooled_patches_idx"]
+    assert pooled.tolist() == [
+        [0, 1, 5, 6], [2, 3, 7, 8], [4, -1, 9, -1], [10, 11, -1, -1], [12, 13, -1, -1], [14, -1, -1, -1],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("deepseek_v2", "Either its configuration does not fit together"),
+    ("bark", "BarkModel has no forward, for it is run by other methods"),
+    ("sam2_video", "needs inputs (its forward takes inference_session); give one for each argument"),
+])  # fmt: skip
+def test_what_cannot_be_fed_is_refused(capsys, name, sentence) -> None:
+    assert sentence in refused(capsys, f"transformers:{name}")
 
 
 def test_sizes_are_the_users() -> None:

@@ -103,3 +103,30 @@ def test_other_code_of_distributions_still_needs_values():
         profile(lambda x: torch.distributions.VonMises(x, x.exp()).sample(), (4,))
     with pytest.raises(errors.NeedsValuesError):
         profile(lambda x: x.exp() if (x < 2).all() else x, (4,))
+
+
+@pytest.mark.parametrize("make", [
+    lambda like: like.new_ones(4, dtype=torch.bool), lambda like: torch.ones_like(like[0], dtype=torch.bool),
+    lambda like: torch.full_like(like[0], 3).long() == 3, lambda like: like.new_full((4,), True, dtype=torch.bool),
+    lambda like: ~like.new_zeros(4, dtype=torch.bool), lambda like: torch.zeros_like(like[0]) == 0,
+])  # fmt: skip
+def test_what_is_filled_with_a_value_has_it_whatever_it_is_made_like(make):
+    def masked(x):
+        made = x @ x
+        mask = make(made)
+        assert mask.all()
+        mask[0] = False
+        return (made[mask].sum(),) if int(mask.sum()) == 3 else ()
+
+    real, fake = shapes_of(masked, [((4, 4), torch.float32)])
+    assert real == fake == [((), torch.float32)]
+
+
+def test_what_is_filled_and_then_written_to_is_unknown_again():
+    def written(x):
+        mask = torch.ones_like(x[0])
+        mask.add_(x[0])
+        return bool(mask.all())
+
+    with pytest.raises(errors.NeedsValuesError):
+        profile(written, (4, 4))

@@ -76,17 +76,18 @@ def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: s
         from flopsight.tracing.tracer import profile
 
         args, kwargs = _arguments(workload, given, keywords)
-        record = profile(
-            workload.model,
-            args,
-            kwargs=kwargs,
-            backward=options.backward,
-            execute=options.execute,
-            strict=options.strict,
-            proposals=options.proposals,
-            memory=memory,
-            optimizer=None if optimizer is None else named(optimizer),
-        )
+        with workload.doubted():
+            record = profile(
+                workload.model,
+                args,
+                kwargs=kwargs,
+                backward=options.backward,
+                execute=options.execute,
+                strict=options.strict,
+                proposals=options.proposals,
+                memory=memory,
+                optimizer=None if optimizer is None else named(optimizer),
+            )
         record.about["address"] = options.model
         return record
 
@@ -193,11 +194,7 @@ def _arguments(
     if positional:
         return positional, {**named, **keywords}
     if workload.args is None and not named and not keywords:
-        beside = f" beside {' and '.join(workload.kwargs)}, which it has" if workload.kwargs else ""
-        raise InputError(
-            f"{workload.name} needs inputs{beside}; give one for each argument of its forward: --input 1,3,224,224, or "
-            "by name and with a dtype: --input ids=1,128:int64"
-        )
+        raise workload.lacks()
     return workload.args or (), {**workload.kwargs, **named, **keywords}
 
 

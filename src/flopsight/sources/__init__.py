@@ -7,13 +7,15 @@ weights, and the inputs to run it on.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from flopsight.errors import InputError, near
+from flopsight.errors import InputError, ModelError, near
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,36 @@ class Workload:
     """A model and what to run it on.
 
     name: the model's, for the report. args, kwargs: what forward is called with; a shape or a `flopsight.spec` for each
-    tensor; None where the source does not know what the model takes.
+    tensor; None where the source does not know what the model takes. doubt: what to say where the model rejects these.
     """
 
     model: Callable[..., Any]
     args: tuple[Any, ...] | None
     kwargs: dict[str, Any]
     name: str
+    doubt: str = ""
+
+    @contextmanager
+    def doubted(self) -> Iterator[None]:
+        """Inside, an error of the model's own code tells the doubt too."""
+        try:
+            yield
+        except ModelError as error:
+            if not self.doubt:
+                raise
+            raise ModelError(f"{error} {self.doubt}") from error.__cause__
+
+    def lacks(self) -> InputError:
+        """What to say where the source does not know all that the model takes: what is missing, by name."""
+        needed = inspect.signature(getattr(self.model, "forward", self.model)).parameters.values()
+        named = [p.name for p in needed if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+        missing = ", ".join(name for name in named if name not in self.kwargs)
+        takes = f" (its forward takes {missing})" if missing else ""
+        beside = f" beside {' and '.join(self.kwargs)}, which it has" if self.kwargs else ""
+        return InputError(
+            f"{self.name} needs inputs{beside}{takes}; give one for each argument of its "
+            "forward: --input 1,3,224,224, or by name and with a dtype: --input ids=1,128:int64"
+        )
 
 
 @dataclass(frozen=True)

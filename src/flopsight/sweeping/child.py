@@ -44,7 +44,8 @@ def measure(task: Task) -> Row:
         with _memory_limit(task.memory_limit_bytes):
             workload = _workload(task)
             built = time.perf_counter()
-            record = profile(workload.model, workload.args, kwargs=workload.kwargs, proposals=task.proposals)
+            with workload.doubted():
+                record = profile(workload.model, workload.args, kwargs=workload.kwargs, proposals=task.proposals)
             return Row.of(task.name, record, build_s=built - start, count_s=time.perf_counter() - built)
     except Exception as error:
         status = rows.OUT_OF_MEMORY if out_of_memory(error) else rows.FAILED
@@ -72,6 +73,8 @@ def _workload(task: Task) -> Workload:
 
     made = resolve(task.name) if task.factory is None else Request(task.name).make(pickle.loads(task.factory))
     workload = made if isinstance(made, Workload) else Workload(made, None, {}, task.name)
+    if task.inputs is None and workload.args is None and task.factory is None:
+        raise workload.lacks()
     if task.inputs is None:
         return workload
     return Workload(workload.model, pickle.loads(task.inputs), {}, workload.name)

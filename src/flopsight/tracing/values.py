@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from flopsight.tracing.fake import has_values, make, metadata_of, needs_values
+from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.place import active, caller
 
 
@@ -137,6 +138,22 @@ def _linalg_lstsq(self: torch.Tensor, b: torch.Tensor, rcond: Any = None, *, dri
     )
 
 
+def _filled(operator: Any) -> Callable[..., Any]:
+    """Of a small tensor that is all of one value, whatever the one holds that it is made like: itself."""
+
+    def filled(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        meta = metadata_of(self)
+        device = kwargs.get("device") or meta.device
+        with torch._C._DisableTorchDispatch():
+            like = torch.empty_strided(meta.shape, meta.stride, dtype=meta.dtype, device="meta")
+            made = operator(like, *args, **{**kwargs, "device": "meta"})
+            if made.numel() > FOLDED_ELEMENTS or device.type not in ("cpu", "meta"):
+                return None
+            return operator(like, *args, **{**kwargs, "device": torch.device("cpu")})
+
+    return filled
+
+
 BY_VALUES: dict[str, Callable[..., Any]] = {
     "aten::_ctc_loss": _ctc_loss,
     "aten::_local_scalar_dense": _local_scalar_dense,
@@ -144,6 +161,12 @@ BY_VALUES: dict[str, Callable[..., Any]] = {
     "aten::index": _index,
     "aten::linalg_lstsq": _linalg_lstsq,
     "aten::masked_select": _masked_select,
+    "aten::full_like": _filled(torch.ops.aten.full_like.default),
+    "aten::new_full": _filled(torch.ops.aten.new_full.default),
+    "aten::new_ones": _filled(torch.ops.aten.new_ones.default),
+    "aten::new_zeros": _filled(torch.ops.aten.new_zeros.default),
+    "aten::ones_like": _filled(torch.ops.aten.ones_like.default),
+    "aten::zeros_like": _filled(torch.ops.aten.zeros_like.default),
 }
 """By operator: a function of its arguments that gives the results, or None where it takes no constants."""
 

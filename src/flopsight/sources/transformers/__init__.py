@@ -10,19 +10,25 @@ from __future__ import annotations
 from flopsight.sources import Request, Source, Workload
 from flopsight.sources.transformers.configs import configuration, library, names
 
+DOUBT = (
+    "Either its configuration does not fit together, as some defaults of transformers do not, or it takes other "
+    "inputs: name the config.json of a published model, or give inputs by --input."
+)
+
 
 def build(request: Request) -> Workload:
     """The model, and what its forward takes, of the sizes asked for."""
-    from flopsight.sources.transformers.classes import model_class
+    from flopsight.sources.transformers.classes import model_class, refuse_without_forward
     from flopsight.sources.transformers.recipes import inputs
 
     library().logging.set_verbosity_error()
     config, named = configuration(request)
     made = named if named and not request.task else model_class(config, request.task)
     model = request.make(made, config=config)
+    refuse_without_forward(model)
     found = inputs(model, request.sizes)
     request.refuse_unused(found.used, has_tasks=True)
-    return Workload(model, () if found.complete else None, found.kwargs, request.address)
+    return Workload(model, () if found.complete else None, found.kwargs, request.address, DOUBT)
 
 
 SOURCE = Source(

@@ -87,3 +87,18 @@ def _base(config: Any) -> Any:
         raise InputError(f"transformers has no model that runs on a {kind.__name__} alone; name the class of a model.")
     named = kind.__name__.removesuffix("Config") + "Model"
     return next((model for model in takers if model.__name__ == named), takers[-1])
+
+
+def refuse_without_forward(model: Any) -> None:
+    """Refuse a model that is run by other methods, and name the parts of it that have types. Raises: InputError."""
+    from torch import nn
+
+    if type(model).forward is not nn.Module.forward:
+        return
+    known = library().CONFIG_MAPPING
+    parts = [part.model_type for part in vars(model.config).values() if getattr(part, "model_type", None) in known]
+    named = f"name one of its parts ({', '.join(f'transformers:{part}' for part in parts)}), or " if parts else ""
+    raise InputError(
+        f"{type(model).__name__} has no forward, for it is run by other methods, as generate or encode are; {named}"
+        "profile one of them in Python: flopsight.profile(model.generate, ...)."
+    )

@@ -20,7 +20,7 @@ ASIDE = 8
 PARTS = {
     "text": ("text", "llm", "language", "decoder", "thinker", "vlm"),
     "vision": ("vision", "image", "visual", "backbone", "vit", "encoder", "detector", "thinker", "vlm"),
-    "audio": ("audio", "speech", "sound", "encoder", "thinker"),
+    "audio": ("audio", "speech", "sound", "semantic", "dit", "encoder", "thinker"),
 }
 """Words in the names of a configuration's parts, by what they read."""
 

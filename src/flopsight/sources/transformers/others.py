@@ -49,6 +49,11 @@ def per_step(*names: str) -> Any:
     return make
 
 
+def robot(facts: Facts) -> Any:
+    """[B, values]: how a robot stands."""
+    return tensor(facts.batch, facts.read("max_state_dim"))
+
+
 def steps(facts: Facts) -> Any:
     """[B, steps] of a game, counted."""
     return tensor(facts.batch, STEPS, dtype="int64")
@@ -87,25 +92,25 @@ def classes(facts: Facts) -> Any:
     return torch.ones(facts.batch, dtype=torch.int64)
 
 
-def queries(facts: Facts) -> Any:
-    """[B, queries, width]: what is asked of an image, learned."""
-    count = facts.read("num_query_tokens", "num_queries", default=QUERIES)
-    return tensor(facts.batch, count, facts.read("hidden_size"))
+def per_question(of_tokens: Any) -> Any:
+    """[B, 1]: of a single question, what is made of the number of tokens."""
+
+    def make(facts: Facts) -> Any:
+        import torch
+
+        return torch.full((facts.batch, 1), of_tokens(facts.tokens()))
+
+    return make
 
 
-def answers(facts: Facts) -> Any:
-    """[B, places, width]: the features of an image that a part of a model attends to."""
-    width = facts.read("encoder_hidden_size", "hidden_size", "d_model")
-    return tensor(facts.batch, facts.tokens(), width)
-
-
-STEPS, OBJECTS, QUERIES = 20, 36, 32
+STEPS, OBJECTS = 20, 36
 
 OTHERS = {
     "hidden_states": hidden_states,
     "past_values": series,
     "past_values_padding": no_padding,
     "freq": frequency,
+    "state": robot,
     "states": per_step("state_dim"),
     "actions": per_step("act_dim"),
     "rewards": per_step(),
@@ -115,10 +120,10 @@ OTHERS = {
     "visual_feats": seen,
     "visual_pos": seen_at,
     "task_inputs": task,
-    "query_embeds": queries,
     "classes_structure": classes,
-    "encoder_hidden_states": answers,
-    "context": answers,
     "input_points": point,
+    "marks": per_question(lambda tokens: tokens),
+    "num_options": per_question(lambda tokens: 2),
+    "question_type_ids": per_question(lambda tokens: 0),
 }
 """By the argument of forward."""

@@ -19,7 +19,7 @@ def image(facts: Facts) -> Any:
             return layout(facts)
     if facts.read("image_grid_pinpoints", of="vision"):
         return Layouts(*(_some(facts, tiles) for tiles in TILES))
-    if facts.read("num_frames", "frames_per_clip", of="vision"):
+    if facts.read("num_frames", "frames_per_clip", of="vision") or "Video" in facts.name:
         return Layouts(video(facts), *_frame_by_frame(facts).among)
     several = [_some(facts, images) for images in (1, 2, 4)]
     return Layouts(_single(facts), *several, _patches(facts), *_packed(facts).among)
@@ -76,7 +76,19 @@ def _packed(facts: Facts) -> Any:
         spec(count, facts.channels(), side, side),
         spec(1, count, facts.channels(), side, side),
         spec(1, count, _patch_elems(facts)),
+        *_squares(facts),
     )
+
+
+def _squares(facts: Facts) -> list[Any]:
+    """[B*N, T, P, P, C]: each patch of T frames as a small image, colours last; or each group that becomes one."""
+    rows, columns = facts.patches()
+    count, side, merge = facts.batch * rows * columns, facts.patch(), facts.merge()
+    together = int(facts.read("temporal_patch_size", of="vision", default=1))
+    return [
+        spec(count, together, side, side, facts.channels()),
+        spec(count // merge**2, side * merge, side * merge, facts.channels()),
+    ]
 
 
 def _patches(facts: Facts) -> Any:
@@ -111,10 +123,12 @@ def high_resolution(facts: Facts) -> Any:
 
 
 def grid(facts: Facts) -> Any:
-    """[B, 3]: frames, rows and columns of the patches of each image."""
+    """[B, 3]: frames, rows and columns of the patches of each image; or of the groups that become one."""
     import torch
 
-    return torch.tensor([[1, *facts.patches()]] * facts.batch)
+    (rows, columns), merge = facts.patches(), facts.merge()
+    sizes = dict.fromkeys([(1, rows, columns), (1, rows // merge, columns // merge)])
+    return Layouts(*(torch.tensor([size] * facts.batch) for size in sizes))
 
 
 def rows_and_columns(facts: Facts) -> Any:

@@ -8,13 +8,14 @@ from typing import Any
 
 from flopsight.errors import ModelError, NeedsValuesError
 from flopsight.sources.transformers.facts import Facts
-from flopsight.tracing.inputs import tensors_in
+from flopsight.tracing.inputs import Spec, tensors_in
 from flopsight.tracing.tracer import profile
 
 _MODALITIES = (
     ("get_image_features", "pixel_values", ("image_token_id", "image_token_index"), 1),
     ("get_video_features", "pixel_values_videos", ("video_token_id", "video_token_index"), 2),
     ("get_audio_features", "input_features", ("audio_token_id", "audio_token_index"), 3),
+    ("get_audio_features", "audio_input_ids", ("audio_token_id",), 3),
     ("get_audio_features", "input_values", ("audio_token_id", "audio_token_index"), 3),
 )
 """What makes the features, from which argument, which id stands for one, and its type among `mm_token_type_ids`."""
@@ -85,18 +86,31 @@ def _features(facts: Facts, getter: str, given: dict[str, Any]) -> int | None:
 
 
 def _counted(make: Any, arguments: dict[str, Any]) -> int | None:
-    """The vectors that `make` returns."""
+    """The vectors that `make` returns, given the arguments as they are, or with all images as one batch."""
     counts: list[int] = []
 
     def call(**kwargs: Any) -> None:
         made = make(**kwargs)
         counts.append(sum(t.shape[:-1].numel() for t in tensors_in(getattr(made, "pooler_output", made))))
 
+    flat = {name: _as_one_batch(value) for name, value in arguments.items()}
     try:
-        profile(call, kwargs=arguments)
+        try:
+            profile(call, kwargs=arguments)
+        except ModelError:
+            if all(flat[name] is value for name, value in arguments.items()):
+                raise
+            profile(call, kwargs=flat)
     except NeedsValuesError:
         return None
     return counts[0]
+
+
+def _as_one_batch(value: Any) -> Any:
+    """[B, images, C, H, W] as [B*images, C, H, W]."""
+    if isinstance(value, Spec) and len(value.shape) == 5:
+        return Spec((value.shape[0] * value.shape[1], *value.shape[2:]), value.dtype)
+    return value
 
 
 def _complained_of(model: Any, given: dict[str, Any]) -> int | None:

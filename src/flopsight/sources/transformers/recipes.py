@@ -19,6 +19,7 @@ from flopsight.sources import Sizes
 from flopsight.sources._layouts import Layouts
 from flopsight.sources.transformers.facts import Facts
 from flopsight.sources.transformers.others import OTHERS
+from flopsight.sources.transformers.parts import PARTS_INPUTS
 from flopsight.sources.transformers.pixels import PIXELS
 from flopsight.sources.transformers.placeholders import with_placeholders
 from flopsight.sources.transformers.sound import SOUND
@@ -26,16 +27,30 @@ from flopsight.sources.transformers.text import TEXT
 from flopsight.tracing.inputs import Plain
 from flopsight.tracing.tracer import profile
 
-RECIPES = {**TEXT, **SOUND, **PIXELS, **OTHERS}
-IF_NEEDED = {
-    "inputs_embeds", "hidden_states", "encoder_hidden_states", "input_values", "pixel_values_videos",
-    "decoder_input_ids", "actions", "image", "mask", "spatial_shapes",
+RECIPES = {**TEXT, **SOUND, **PIXELS, **OTHERS, **PARTS_INPUTS}
+MADE_BEFORE = {"inputs_embeds", *PARTS_INPUTS} - {"attention_mask"}
+"""What other parts of a model make: for those parts of it alone that read nothing else."""
+IF_NEEDED = MADE_BEFORE | {
+    "hidden_states", "input_values", "pixel_values_videos", "decoder_input_ids", "actions", "image", "mask",
+    "attention_mask",
 }  # fmt: skip
-BESIDE = {"spatial_shapes": "pixel_values", "actions": "states", "encoder_hidden_states": "query_embeds"}
-"""What makes an argument needed that a model can be called without."""
+BESIDE = {
+    "spatial_shapes": {"pixel_values", "vision_features"},
+    "actions": {"states"},
+    "input_values": {"padding_mask_videos"},
+    "encoder_hidden_states": {"query_embeds"},
+    "patch_ids": {"patch_embeds"},
+    "num_patches": {"patch_embeds"},
+    "vision_pos_embeds": {"vision_features"},
+    "prompt_features": {"decoder_queries"},
+    "last_hidden_state": {"input_ids"},
+    "image_token_pooling": {"pixel_values"},
+    "image_grids": {"pixel_values"},
+}
+"""What makes an argument needed that a model can be called without: one of these beside it."""
 
 USUAL: dict[str, list[Any]] = {
-    "image": [(side, side) for side in (224, 336, 448, 490, 512, 640, 1024, 1536)],
+    "image": [(side, side) for side in (224, 336, 448, 490, 512, 640, 1024, 1120, 1536)],
     "audio_s": [10.0, 1.0, 1.2],
 }
 """Sizes that models are made for, where the configuration does not say."""
@@ -62,6 +77,9 @@ def inputs(model: Any, sizes: Sizes) -> Inputs:
     the first usual size that it takes.
     """
     first = _made(Facts(model, sizes))
+    may_be_part = not first.runs and first.kwargs.keys() <= MADE_BEFORE | {"input_ids"}
+    if may_be_part and (part := _made(Facts(model, sizes), part=True)).runs:
+        return part
     if not first.complete or first.runs or any(name.endswith("grid_thw") for name in first.kwargs):
         return first  # patches with a grid are of any size
     for size in USUAL:
@@ -73,14 +91,17 @@ def inputs(model: Any, sizes: Sizes) -> Inputs:
     return first
 
 
-def _made(facts: Facts, *, most: int = MANY) -> Inputs:
-    """The inputs, in one of up to so many combinations of layouts."""
-    wanted = [name for name in facts.takes if _wanted(facts, name)]
+def _made(facts: Facts, *, most: int = MANY, part: bool = False) -> Inputs:
+    """The inputs, in one of up to so many combinations of layouts.
+
+    part: with what another part of the model makes, in place of ids.
+    """
+    wanted = [name for name in facts.takes if _wanted(facts, name, part=part)]
     made = {name: RECIPES[name](facts) for name in wanted if name in RECIPES}
     known = {name: value for name, value in made.items() if value is not None}
     complete = bool(known) and all(name in known for name in wanted if facts.needs(name))
     among = list(islice(_among(known), most))
-    alone = complete and len(among) == 1 and not facts.used & USUAL.keys()
+    alone = complete and len(among) == 1 and not facts.used & USUAL.keys() and _looks_up_ids(facts.model)
     kwargs, runs = (among[0], complete) if alone or not complete else _fitting(facts, among)
     return Inputs(kwargs, complete, runs, frozenset(facts.used))
 
@@ -109,8 +130,22 @@ def _fitting(facts: Facts, among: list[dict[str, Any]]) -> tuple[dict[str, Any],
     return rejected or asking or among[0], False
 
 
-def _wanted(facts: Facts, name: str) -> bool:
+def _looks_up_ids(model: Any) -> bool:
+    """Whether a model says that it has a table of vectors; one without may read vectors in place of ids."""
+    from torch import nn
+
+    try:
+        return isinstance(model.get_input_embeddings(), nn.Embedding)
+    except (AttributeError, NotImplementedError):
+        return False
+
+
+def _wanted(facts: Facts, name: str, *, part: bool) -> bool:
     """Whether the model is given an argument, if there is a recipe."""
+    if part and name in MADE_BEFORE:
+        return True
+    if part and name == "input_ids" and "inputs_embeds" in facts.takes:
+        return False
     if facts.needs(name):
         return True
     if name not in RECIPES or (name in PIXELS and facts.lacks("vision")) or (name in SOUND and facts.lacks("audio")):
@@ -119,8 +154,7 @@ def _wanted(facts: Facts, name: str) -> bool:
         return bool(getattr(facts.config, "is_encoder_decoder", False))
     if name == "pixel_values_videos":
         return not {"pixel_values", "pixel_values_images"} & set(facts.takes)
-    with_it = BESIDE.get(name)
-    return name not in IF_NEEDED or with_it in facts.takes
+    return name not in IF_NEEDED or bool(BESIDE.get(name, set()) & facts.takes.keys())
 
 
 def _among(given: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flopsight.sources._layouts import Layouts
+from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import SAMPLING_RATE, Facts
 from flopsight.tracing.inputs import spec
 
@@ -30,12 +30,21 @@ def _bands(facts: Facts) -> list[int]:
 
 
 def _spectra(facts: Facts, bands: int) -> list[Any]:
-    B, frames = facts.batch, _frames(facts)
-    return [spec(B, bands, frames), spec(B, frames, bands), spec(B, 1, frames, bands), spec(bands, B * frames)]
+    B, count = facts.batch, frames(facts)
+    return [
+        spec(B, bands, count),
+        spec(B, count, bands),
+        spec(B, 1, count, bands),
+        spec(bands, B * count),
+        spec(B, count // 2, 4 * bands),  # pairs of frames, each with how it changes
+    ]
 
 
-def _frames(facts: Facts) -> int:
+def frames(facts: Facts) -> int:
+    """Of a spectrum. Codecs that read the wave too are given pairs of frames, as one, of the same clip."""
     asked = facts.asked_seconds()
+    if facts.needs("input_values") and facts.needs("input_features"):
+        return _samples(facts) * FRAMES_A_SECOND // SAMPLING_RATE // 2
     if asked is not None:
         return round(asked * FRAMES_A_SECOND)
     positions = facts.read("max_source_positions", of="audio")
@@ -47,7 +56,7 @@ def features_mask(facts: Facts) -> Any:
     """[B, T]: all frames are of the clip."""
     import torch
 
-    full = torch.ones(facts.batch, _frames(facts), dtype=torch.int64)
+    full = torch.ones(facts.batch, frames(facts), dtype=torch.int64)
     return full if facts.needs("input_features_mask") else Layouts(full, full.bool(), None)
 
 
@@ -55,14 +64,14 @@ def no_padding(facts: Facts) -> Any:
     """[B, T]: none of the frames is padding."""
     import torch
 
-    return torch.zeros(facts.batch, _frames(facts), dtype=torch.bool)
+    return torch.zeros(facts.batch, frames(facts), dtype=torch.bool)
 
 
 def lengths(facts: Facts) -> Any:
     """[B]: frames of each clip."""
     import torch
 
-    return torch.full((facts.batch,), _frames(facts))
+    return torch.full((facts.batch,), frames(facts))
 
 
 def wave(facts: Facts) -> Any:
@@ -71,7 +80,7 @@ def wave(facts: Facts) -> Any:
         return spec(facts.batch, facts.config.max_length, facts.config.num_mel_bins)
     channels = facts.read("audio_channels")
     alone, beside = spec(facts.batch, _samples(facts)), spec(facts.batch, channels or 1, _samples(facts))
-    return Layouts(beside, alone) if channels else Layouts(alone, beside)
+    return Layouts(beside, alone) if channels or facts.needs("input_features") else Layouts(alone, beside)
 
 
 def _samples(facts: Facts) -> int:
@@ -92,6 +101,11 @@ def latents(facts: Facts) -> Any:
     return Layouts(*(spec(facts.batch, width, LATENTS) for width in widths))
 
 
+def levels(facts: Facts) -> Any:
+    """[B, T, M]: a spectrum, each of whose values is one of a few."""
+    return tensor(facts.batch, frames(facts), facts.read("n_mel_bins", of="audio"), dtype="int64")
+
+
 SOUND = {
     "input_features": features,
     "input_values": wave,
@@ -104,6 +118,7 @@ SOUND = {
     "audio_mel": spectrogram,
     "audio_mel_mask": no_padding,
     "mask": features_mask,
+    "audio_input_ids": levels,
     "latents": latents,
 }
 """By the argument of forward."""

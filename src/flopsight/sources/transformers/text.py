@@ -6,15 +6,20 @@ from typing import Any
 
 from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import Facts
+from flopsight.sources.transformers.sound import frames
 from flopsight.tracing.inputs import spec
 
 
 def ids(facts: Facts) -> Any:
     """A number for each token; for a choice among answers, two rows of them; for audio codes, several side by side."""
     B, tokens = facts.batch, facts.tokens()
+    if together := facts.read("audio_length_per_tok"):  # a clip is added to the text, so many frames to each token
+        tokens = frames(facts) // together
     if type(facts.model).__name__.endswith("ForMultipleChoice"):
         return spec(B, 2, tokens, dtype="int64")
     streams = facts.all("num_codebooks", "num_channels", of="text")
+    if "last_hidden_state" in facts.takes and streams:
+        return spec(B, streams[0], dtype="int64")  # the codes of one step, one after the other
     beside = [(B, tokens, some + more) for some in streams for more in (0, 1)]
     below = [(B * some, tokens) for some in streams]  # which those that say how many channels their audio has take
     shapes = [*below, (B, tokens)] if streams and facts.read("audio_channels") else [(B, tokens), *beside]
