@@ -146,7 +146,6 @@ class Booking(TorchDispatchMode):
         key = ("made", info.func, hashable(metas), hashable(tuple(named.values())), hashable(metadata_in(out)))
         call = self._memo.get(key) or self._remember(info, key, metas, named, metadata_in(out))
         self.ledger.book(call.operation)
-        self.tensors.note_made(out)
         return out
 
     def pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -125,6 +125,7 @@ class Dispatcher(Booking):
         if not bits & FAKE:
             return constants.on_constants(self, info, key, bits, args, kwargs)
         if (rule := BY_VALUES.get(info.packet)) is not None and (found := rule(*args, **kwargs)) is not None:
+            self.tensors.note_made(found)
             return self.book_made(info, args, kwargs, found)
         if self.selections is not None and (found := self.selections.made(info, args, kwargs)) is not None:
             return self.book_made(info, args, kwargs, found)
