@@ -63,7 +63,13 @@ def generated(model, assistant):
     return [(*call, macs[at]) for at, call in enumerate(calls)]
 
 
-def test_every_whole_round_is_what_generate_runs(model, assistant):
+KINDS = ["llama()", "MistralForCausalLM(sliding_window=9, head_dim=8)", "MixtralForCausalLM(num_local_experts=4)"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_whole_round_is_what_generate_runs(kind, assistant):
+    torch.manual_seed(0)
+    model = resolve(f"hf:{kind[:-1]}, {LARGE}, num_key_value_heads=2)".replace("(, ", "("), real=True).model
     calls = generated(model, assistant)
     found = flopsight.profile_generate(
         model, prompt=PROMPT, new_tokens=NEW, assistant=assistant, draft_tokens=K

@@ -35,6 +35,10 @@ MODELS = {
         "'intermediate_size': 48, 'out_hidden_size': 64, 'deepstack_visual_indexes': [1]}, image_token_id=290, "
         "video_token_id=291, vision_start_token_id=292, vision_end_token_id=293"
     ),
+    "moonshine": (
+        f"hidden_size=32, intermediate_size=48, encoder_num_hidden_layers=2, decoder_num_hidden_layers=2, "
+        f"encoder_num_attention_heads=2, decoder_num_attention_heads=2, vocab_size={VOCAB}"
+    ),
     "whisper": (
         f"d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2, "
         f"encoder_ffn_dim=48, decoder_ffn_dim=48, vocab_size={VOCAB}, pad_token_id=0, bos_token_id=0, eos_token_id=1, "
@@ -56,7 +60,9 @@ def transformers():
 
 
 def workload(kind, *, real=False):
-    return resolve(f"hf:{kind}({MODELS[kind]})", sizes=Sizes(batch=2, seq=12), real=real)
+    return resolve(
+        f"hf:{kind}({MODELS[kind]})", sizes=Sizes(batch=2, seq=None if kind == "moonshine" else 12), real=real
+    )
 
 
 def with_values(given):

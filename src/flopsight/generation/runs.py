@@ -33,6 +33,15 @@ class Held(NamedTuple):
     parts: dict[str, int]
 
 
+class Encoded(NamedTuple):
+    """What an encoder made of a prompt, as models take it back: by position or by name."""
+
+    last_hidden_state: Any
+    hidden_states: None = None
+    attentions: None = None
+    attention_mask: None = None
+
+
 class Measured(NamedTuple):
     """One call: its operators, and what the model holds after it."""
 
@@ -145,7 +154,7 @@ def _calls(model: nn.Module, options: list[dict[str, Any]], held: list[Held]) ->
                 )
             before = {name: cache}
             if (encoded := getattr(out, "encoder_last_hidden_state", encoded)) is not None:
-                before["encoder_outputs"] = (encoded,)
+                before["encoder_outputs"] = Encoded(encoded)
         held.append(Held(_tokens(cache), 0 if encoded is None else encoded.shape[1], _parts(cache)))
 
     run.__self__ = model  # type: ignore[attr-defined]  # as of a bound method: the paths are the model's
