@@ -151,6 +151,45 @@ def test_case(operator):
     assert sum(agrees(operator, args) for args in CASES[operator]) > 0
 
 
+SIZES = [(6, 20), (-1, 4), (120,), (2, 3, 4, 5), (2, 3, -1, 1, 5), (5,), (3, -1), (1,), (-1,), (), (0, 3), (7, -1, -1)]
+WIDER = [
+    (7, 2, 3, 4, 5),
+    (2, 3, -1, 5),
+    (1, 1, -1, -1, -1, -1),
+    (6, 3, 9, 8),
+    (2, 5),
+    (4, 5),
+    (-1, 4, 5),
+    (1, 5),
+    (),
+    (3, 3),
+]
+VIEWS = {
+    "view": [(t, size) for t in POOL for size in SIZES],
+    "_unsafe_view": [(t, size) for t in POOL for size in SIZES],
+    "permute": [(t, dims) for t in POOL for n in (0, 1, 2, 3, 4) for dims in itertools.permutations(range(-1, n - 1))],
+    "transpose": [(t, a, b) for t in POOL for a in (-2, 0, 1, 3) for b in (-1, 0, 2)],
+    "t": [(t,) for t in POOL],
+    "unsqueeze": [(t, dim) for t in POOL for dim in (-5, -1, 0, 1, 2, 4)],
+    "select": [(t, dim, index) for t in POOL for dim in (-1, 0, 2) for index in (-1, 0, 2, 7)],
+    "expand": [(t, size) for t in POOL for size in WIDER],
+}
+
+
+@pytest.mark.parametrize("operator", VIEWS)
+def test_a_view_has_the_strides_of_the_kernel_where_sizes_are_1_too(operator):
+    ruled = 0
+    for args in VIEWS[operator]:
+        try:
+            real = getattr(aten, operator)(*args)
+        except (RuntimeError, IndexError):
+            real = None
+        said = shapes.result(f"aten::{operator}", tuple(map(_meta, args)), {})
+        assert said is None or said is metadata_of(real), args
+        ruled += said is not None
+    assert ruled > 10
+
+
 @pytest.mark.parametrize("operator", ["empty", "zeros", "ones"])
 def test_factory(operator):
     assert agrees(operator, ([2, 3],))
@@ -186,7 +225,7 @@ def test_no_rule_holds_for_what_pytorch_refuses(operator, args):
 
 
 def test_every_rule_is_tested():
-    tested = {*BINARY, *UNARY, *CASES, "empty", "zeros", "ones", "_to_copy", "native_dropout"}
+    tested = {*BINARY, *UNARY, *CASES, *VIEWS, "empty", "zeros", "ones", "_to_copy", "native_dropout"}
     same_rule = {
         "rsub", "ne", "le", "gt", "ge", "logical_or", "hardtanh", "bernoulli", "clamp_max", "rand", "randn", "fill_",
         "zero_",

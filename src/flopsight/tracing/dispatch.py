@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator
+from torch._ops import OpOverload
 
 from flopsight.tracing import autocast, composites, constants, control_flow, higher_order, nested
 from flopsight.tracing.booking import Booking
@@ -16,7 +16,7 @@ from flopsight.tracing.deferred import valued
 from flopsight.tracing.detection import ordinary_boxes
 from flopsight.tracing.distributed import is_sharding_rule
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_of
-from flopsight.tracing.grad_mode import NeedsAutograd, decides, refuse_unknown
+from flopsight.tracing.grad_mode import AsksAutograd, NeedsAutograd, decides, refuse_unknown
 from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS
 from flopsight.tracing.leaves import Leaves
 from flopsight.tracing.memo import Call, Composite
@@ -63,7 +63,7 @@ class Dispatcher(Booking):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self.ended:
             return func(*args, **(kwargs or {}))
-        if isinstance(func, HigherOrderOperator):
+        if not isinstance(func, OpOverload):
             return higher_order.dispatch(self, func, args, kwargs or {})
         if self._ungraded and torch.is_grad_enabled():
             raise NeedsAutograd
@@ -138,7 +138,7 @@ class Dispatcher(Booking):
         """An operator that PyTorch writes with others: those are booked, and remembered where values cannot matter."""
         decisive, outer = decides(info.packet, args, kwargs), self._decided
         self._decided = decisive is not None
-        self.ledger.unrepeatable += self._decided
+        self.ledger.unrepeatable += isinstance(decisive, AsksAutograd)
         refuse_unknown(decisive)
         casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
         with self.ledger.together() as records, self, casting:

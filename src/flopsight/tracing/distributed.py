@@ -18,6 +18,8 @@ _FSDP = "torch.distributed.fsdp._fully_shard._fsdp_state"
 _STATES = "torch.distributed._composable_state"
 _DDP = "torch.nn.parallel.distributed"
 _DTENSOR = "torch.distributed.tensor"
+_active_mode = torch._C._get_dispatch_mode
+_FAKE_MODE = torch._C._TorchDispatchModeKey.FAKE
 _CONTAINERS = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks")
 """Where FSDP2 registers hooks with its first forward."""
 
@@ -96,7 +98,7 @@ def distributed_tensor() -> type | None:
 
 def is_sharding_rule() -> bool:
     """Whether `DTensor` is finding out the shape of a result: it does so on whole tensors, in PyTorch's fake mode."""
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+    return _active_mode(_FAKE_MODE) is not None
 
 
 def collective(func: OpOverload, args: tuple[Any, ...]) -> Any:

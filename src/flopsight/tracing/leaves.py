@@ -8,7 +8,7 @@ on constants, writes to the user's tensors) is run each time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from operator import getitem, is_, itemgetter
+from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
@@ -17,28 +17,31 @@ import torch.autograd.forward_ad as forward_ad
 import torch.nn.functional as F
 from torch import nn
 
+from flopsight.calls import Operation
 from flopsight.tracing.fake import Fake, Metadata, make, metadata_of
+from flopsight.tracing.inventory import Holding
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import Composite
-from flopsight.tracing.modules import Modules
+from flopsight.tracing.modules import Known, Modules
 from flopsight.tracing.reach import ATOMS, names_of
 from flopsight.tracing.state import STANDARD
 
 _OURS = ("torch.nn.modules.", "torch.nn.functional")
-_PLAIN = (torch.Tensor, nn.Parameter)
 _ATOMS = ATOMS | {Metadata, type}
+_READERS = (nn.MultiheadAttention,)
+"""Classes of modules that read the parameters of others, and call none."""
+_SWITCHES = [read for name, read in vars(torch._C).items() if name.startswith("_get_") and "sdp" in name]
+"""What tells of the global switches that attention goes by."""
 _SPACES = (vars(F), vars(torch), vars(torch._C._nn))
 
 
 class Kind(NamedTuple):
-    """A class of PyTorch's, as its forward reads it: the attributes, and the functions it names, where they stand."""
+    """A class of PyTorch's, as its forward reads it: its attributes, and functions by where they stand."""
 
     forward: FunctionType
     attributes: Callable[[dict[str, Any]], tuple[Any, ...]]
     lists: tuple[str, ...]
-    spaces: tuple[Any, ...]
-    names: tuple[str, ...]
-    functions: tuple[Any, ...]
+    functions: tuple[tuple[Any, Callable[[Any], Any], Any], ...]
 
 
 _KINDS: dict[tuple[type, int], Kind | None] = {}
@@ -52,24 +55,36 @@ class Leaves:
     """
 
     def __init__(self, modules: Modules, ledger: Ledger, memo: dict[tuple[Any, ...], Any]) -> None:
-        self._held = modules.held
+        self._met = modules.met
         self._ledger = ledger
         self._memo = memo
         self._graded = torch.is_grad_enabled()
 
-    def call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a module's forward, as remembered or from running it."""
-        key = self._key(module, args) if not kwargs and len(args) == 1 and type(args[0]) is Fake else None
-        if key is None or not self._is_plain():
-            return module.forward(*args, **kwargs)
+        module = known.module
+        kind = _kind_of(module)
+        if kind is not None and self._is_plain():
+            if len(args) == 1 and not kwargs and type(args[0]) is Fake:
+                given: Any = args[0].metadata or metadata_of(args[0])
+            else:
+                given = _given(args, kwargs)
+            if (key := self._key(kind, known, given)) is not None:
+                return self._remembered(known, args, kwargs, key)
+        return known.forward(args, kwargs)
+
+    def _remembered(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]) -> Any:
         try:
-            known: Composite | None = self._memo.get(key)
+            call: Composite | None = self._memo.get(key)
         except TypeError:  # an attribute of the user's
-            return module.forward(*args)
-        if known is None:
-            return self._run(module, args, key)
-        self._ledger.book_here(known.records)
-        return make(known.result) if known.argument is None else args[0]
+            return known.forward(args, kwargs)
+        if call is None:
+            return self._run(known, args, kwargs, key)
+        self._book(call, known.module)
+        if call.argument is not None:
+            return (*args, *kwargs.values())[call.argument]
+        result = call.result
+        return make(result) if isinstance(result, Metadata) else tuple([of and make(of) for of in result])
 
     def _is_plain(self) -> bool:
         """Whether nothing else has a say in what a call runs."""
@@ -81,43 +96,99 @@ class Leaves:
             and forward_ad._current_level < 0
         )
 
-    def _key(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        attributes, cls = module.__dict__, type(module)
-        try:
-            kind = _KINDS[cls, len(attributes)]
-        except KeyError:
-            kind = _KINDS[cls, len(attributes)] = _kind(module)
-        if kind is None or cls.forward is not kind.forward:
+    def _key(self, kind: Kind, known: Known, given: Any) -> tuple[Any, ...] | None:
+        """All that a call depends on, if that is known."""
+        held = _held(kind, known.module, known.holding)
+        if held is None:
             return None
-        if not all(map(is_, map(getitem, kind.spaces, kind.names), kind.functions)):
-            return None
-        try:
-            key: list[Any] = [cls, self._graded, kind.attributes(attributes)]
-            key += [tuple(attributes[name]) for name in kind.lists]
-        except KeyError:
-            return None
-        for tensors in (attributes["_parameters"], attributes["_buffers"]):
-            for tensor in tensors.values():
-                if tensor is None:
-                    key.append(None)
-                    continue
-                held = self._held.get(id(tensor)) if type(tensor) in _PLAIN else None
-                if held is None or held.metadata.shape != tensor.shape or held.metadata.dtype is not tensor.dtype:
+        if not known.module._modules:
+            return held, self._graded, given
+        inside = []
+        for module in known.module._modules.values():
+            if module is not None:
+                of, child = _kind_of(module), self._met.get(id(module))
+                if of is None or child is None or (holds := _held(of, module, child.holding)) is None:
                     return None
-                key.append(held.metadata)
-        key.append(metadata_of(args[0]))
-        return tuple(key)
+                inside.append(holds)
+        return held, self._graded, given, tuple(inside), str([switch() for switch in _SWITCHES])
 
-    def _run(self, module: nn.Module, args: tuple[Any, ...], key: tuple[Any, ...]) -> Any:
+    def _run(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]) -> Any:
         ledger = self._ledger
-        ledger.owner = None
-        before = ledger.unrepeatable, len(ledger.notes)
-        with ledger.together() as records:
-            out = module.forward(*args)
-        repeatable = (ledger.unrepeatable, len(ledger.notes)) == before and all(map(_is_atom, key))
-        if repeatable and type(out) is Fake:
-            self._memo[key] = Composite(records, metadata_of(out), 0 if out is args[0] else None, casts=False)
+        ledger.owner = owners = None
+        before, start = (ledger.unrepeatable, len(ledger.notes)), len(ledger.calls)
+        records: list[Operation] | None
+        if not known.module._modules:
+            with ledger.together() as records:
+                out = known.forward(args, kwargs)
+        else:
+            out = known.forward(args, kwargs)
+            records, owners = self._booked_since(start, known.module)
+        repeatable = (ledger.unrepeatable, len(ledger.notes)) == before and _is_atom(key)
+        result = _form(out, values := (*args, *kwargs.values()))
+        if records is not None and repeatable and result is not None:
+            argument = next((place for place, value in enumerate(values) if value is out), None)
+            self._memo[key] = Composite(records, result, argument, casts=False, owners=owners)
         return out
+
+    def _booked_since(self, start: int, module: nn.Module) -> tuple[list[Operation] | None, list[str | None]]:
+        """What was booked, and which of the modules in `module` each is booked for, None for itself."""
+        if self._ledger.gathers:
+            return None, []
+        scopes, calls = self._ledger.scopes.scopes, self._ledger.calls[start:]
+        names = {self._met[id(each)].node.path: name for name, each in module._modules.items() if each is not None}
+        return [record for record, _, _ in calls], [names.get(scopes[scope].path) for _, scope, _ in calls]
+
+    def _book(self, call: Composite, module: nn.Module) -> None:
+        if call.owners is None:
+            self._ledger.book_here(call.records)
+            return
+        for record, owner in zip(call.records, call.owners, strict=True):
+            self._ledger.owner = None if owner is None else self._met[id(module._modules[owner])].node.path
+            self._ledger.book(record)
+
+
+def _given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What is known of several arguments, and which of the tensors are the same one."""
+    values = (*args, *kwargs.values())
+    form = [value.metadata or metadata_of(value) if type(value) is Fake else (type(value), value) for value in values]
+    fakes = [id(value) for value in values if type(value) is Fake]
+    return tuple(form), tuple(kwargs), tuple(map(fakes.index, fakes))
+
+
+def _form(out: Any, given: tuple[Any, ...]) -> Any:
+    """The metadata of a result, or of those in a tuple if they are new and different tensors."""
+    if type(out) is Fake:
+        return metadata_of(out)
+    if type(out) is not tuple or not all(item is None or type(item) is Fake for item in out):
+        return None
+    new = [id(item) for item in out if item is not None]
+    if len(set(new)) < len(new) or not set(new).isdisjoint(map(id, given)):
+        return None
+    return tuple(None if item is None else metadata_of(item) for item in out)
+
+
+def _held(kind: Kind, module: nn.Module, holding: Holding) -> tuple[Any, ...] | None:
+    """The part of a key that says what a module is; None where its forward is not PyTorch's, or runs what is not."""
+    attributes, cls = module.__dict__, type(module)
+    if cls.forward is not kind.forward:
+        return None
+    for space, named, functions in kind.functions:
+        if named(space) != functions:
+            return None
+    tensors = [*attributes["_parameters"].values(), *attributes["_buffers"].values()]
+    if tuple(map(id, tensors)) != holding.ids:
+        return None
+    trainable = []
+    for tensor, noted in zip(tensors, holding.metadata, strict=True):
+        if noted is not None:
+            if tensor.shape != noted.shape or tensor.dtype is not noted.dtype:
+                return None
+            trainable.append(tensor.requires_grad)
+    try:
+        lists = [tuple(attributes[name]) for name in kind.lists] if kind.lists else ()
+        return cls, kind.attributes(attributes), *lists, holding.metadata, tuple(trainable)
+    except KeyError:
+        return None
 
 
 def _is_atom(value: Any) -> bool:
@@ -125,19 +196,31 @@ def _is_atom(value: Any) -> bool:
     return type(value) in _ATOMS or (type(value) is tuple and all(map(_is_atom, value)))
 
 
+def _kind_of(module: nn.Module) -> Kind | None:
+    """What calls of this class's modules depend on; None for one that is not PyTorch's, or calls modules."""
+    key = type(module), len(module.__dict__)
+    try:
+        return _KINDS[key]
+    except KeyError:
+        found = _KINDS[key] = _kind(module)
+        return found
+
+
 def _kind(module: nn.Module) -> Kind | None:
-    """What calls of this class's modules depend on; None for one that is not PyTorch's, or has modules in it."""
     forward: Any = type(module).forward
     theirs = isinstance(forward, FunctionType) and forward.__module__.startswith(_OURS)
-    if not theirs or not type(module).__module__.startswith(_OURS) or module._modules:
+    calls_modules = module._modules and type(module) not in _READERS
+    if not theirs or not type(module).__module__.startswith(_OURS) or calls_modules:
         return None
-    named = list(_named(forward, type(module)))
-    spaces, names = tuple(space for space, _ in named), tuple(name for _, name in named)
+    named: dict[int, tuple[Any, list[str]]] = {}
+    for space, name in _named(forward, type(module)):
+        named.setdefault(id(space), (space, []))[1].append(name)
+    functions = tuple((space, itemgetter(*names), itemgetter(*names)(space)) for space, names in named.values())
     own = sorted(module.__dict__.keys() - STANDARD)
     lists = tuple(name for name in own if type(module.__dict__[name]) is list)
     others = (name for name in own if name not in lists)
     attributes = itemgetter("training", "training", *others)  # of two names at least, so that it gives a tuple
-    return Kind(forward, attributes, lists, spaces, names, tuple(map(getitem, spaces, names)))
+    return Kind(forward, attributes, lists, functions)
 
 
 def _named(forward: FunctionType, cls: type) -> Iterator[tuple[Any, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -44,7 +44,7 @@ class Ledger:
         scope = scopes.place(phase, self.owner)
         self.calls.append((record if record.cost is not None else self._named(record), scope, phase))
 
-    def book_all(self, records: list[Operation]) -> None:
+    def book_all(self, records: Sequence[Operation]) -> None:
         """Book the parts of a composite operator, in one place."""
         if self._together is not None:
             self._together += records
@@ -53,7 +53,7 @@ class Ledger:
             scope = self.scopes.place(phase, self.owner)
             self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
 
-    def book_here(self, records: list[Operation]) -> None:
+    def book_here(self, records: Sequence[Operation]) -> None:
         """Book calls in the current module, whatever they use."""
         self.owner = None
         self.book_all(records)
@@ -62,6 +62,11 @@ class Ledger:
         """Book one call of a module whose class has a formula."""
         self.owner = None
         self.book(module_call(module, args, kwargs, output))
+
+    @property
+    def gathers(self) -> bool:
+        """Whether calls are gathered, to be booked together."""
+        return self._together is not None
 
     @contextmanager
     def together(self) -> Iterator[list[Operation]]:

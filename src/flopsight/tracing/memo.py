@@ -40,13 +40,24 @@ class Call:
 class Composite:
     """What is remembered of a call that PyTorch writes with other operators: their records, and its result.
 
-    argument: the position of the argument that is handed back, if one is; else `result` is the result's metadata.
-    casts: whether it holds only without autocast, which would cast inside.
+    argument: the position of the argument that is handed back, if one is; else `result` is the result's metadata, that
+    of several in a tuple.
+    casts: whether it holds only without autocast, which would cast inside. owners: of a module's call, for which of the
+    modules in it each record is booked, None for itself.
     """
 
-    __slots__ = ("argument", "casts", "records", "result")
+    __slots__ = ("argument", "casts", "owners", "records", "result")
 
-    def __init__(self, records: list[Operation], result: Metadata, argument: int | None, *, casts: bool) -> None:
+    def __init__(
+        self,
+        records: list[Operation],
+        result: Any,
+        argument: int | None,
+        *,
+        casts: bool,
+        owners: list[str | None] | None = None,
+    ) -> None:
+        self.owners = owners
         self.casts = casts
         self.records = records
         self.result = result

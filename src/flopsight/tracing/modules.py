@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -14,35 +15,30 @@ from torch.overrides import TorchFunctionMode
 
 from flopsight.calls import ModuleNode, Operation, ParameterRecord
 from flopsight.tracing.compiled import is_wrapper, original
-from flopsight.tracing.fake import Metadata, has_values, metadata_of, storage_key
+from flopsight.tracing.fake import Metadata, has_values, metadata_of, sizing, storage_key
+from flopsight.tracing.inventory import NOT_PLAIN, Held, Holding, Inventory, inventory_of, is_plain, remember
 from flopsight.tracing.script import unseen
 from flopsight.tracing.state import ModuleState
-
-
-class Held(NamedTuple):
-    """What is known of a real tensor.
-
-    valueless: operators on it are not computed, because it has no values (meta device) or is a weight.
-    path: the module that holds it; None for a tensor that no module holds. identity: its number among those held.
-    """
-
-    tensor: torch.Tensor
-    metadata: Metadata
-    valueless: bool
-    path: str | None = None
-    identity: int = -1
 
 
 class Known(NamedTuple):
     """A module met: its record, and what has to be done about its functions while it runs, if anything.
 
-    unseen: what it runs past the dispatcher.
+    holding: the tensors it held then. unseen: what it runs past the dispatcher.
     """
 
     node: ModuleNode
     functions: Callable[[], TorchFunctionMode] | None
     module: nn.Module
-    unseen: list[Operation]
+    holding: Holding
+    unseen: Sequence[Operation]
+
+    def forward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run its forward, past the hooks."""
+        if self.functions is None:
+            return self.module.forward(*args, **kwargs)
+        with self.functions():
+            return self.module.forward(*args, **kwargs)
 
 
 class _NoFastPath(TorchFunctionMode):
@@ -58,7 +54,8 @@ _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEn
 class Modules:
     """The modules met so far.
 
-    nodes: their records by path. held: their parameters and buffers, by `id`. uninitialized: the paths of PyTorch's
+    nodes: their records by path. tensors: their parameters and buffers, each once. held: what is known of these, by
+    `id`. met: the modules, by `id`. uninitialized: the paths of PyTorch's
     lazy modules whose parameters have no shape yet. wrappers: the `id`s of compiled modules, whose originals are called
     inside them and have their paths.
     restore: put their attributes and gradients back at the end.
@@ -70,35 +67,75 @@ class Modules:
         self.uninitialized: list[str] = []
         self.wrappers: set[int] = set()
         self.state = ModuleState() if restore else None
-        self._known: dict[int, Known] = {}
+        self.tensors: list[torch.Tensor] = []
+        self.met: dict[int, Known] = {}
         self._lock = Lock()  # threads of the run share these
         self._storages: dict[int | None, Held] = {}
         self._storages_of = 0
 
+    def root(self, model: nn.Module) -> None:
+        """Begin with a model: as an earlier run found it, if it holds the same."""
+        inventory = inventory_of(model) if sizing.get() is None else None
+        again = inventory.found_again() if inventory is not None else None
+        if inventory is not None and again is not None:
+            self._take(inventory, *again)
+            return
+        self.adopt(model, "")
+        if self._is_plain():
+            known = self.met.values()
+            modules, holdings = [each.module for each in known], [each.holding for each in known]
+            remember(model, Inventory(modules, self.nodes.values(), holdings, self.held, _FUSED_IN_EVAL))
+
+    def _is_plain(self) -> bool:
+        """Whether an inventory would say all there is to say of the modules met."""
+        return (
+            sizing.get() is None
+            and not self.wrappers
+            and not self.uninitialized
+            and not any(
+                isinstance(known.module, torch.jit.ScriptModule) or NOT_PLAIN in known.holding.ids
+                for known in self.met.values()
+            )
+        )
+
+    def _take(self, inventory: Inventory, modules: list[nn.Module], tensors: list[torch.Tensor]) -> None:
+        nodes = list(map(ModuleNode, inventory.paths, inventory.kinds, inventory.parameters))
+        functions: list[Any] = [None] * len(modules)
+        for number in inventory.special:
+            functions[number] = self._functions(modules[number])
+        self.nodes.update(zip(inventory.paths, nodes, strict=True))
+        self.held.update(zip(inventory.ids, inventory.held, strict=True))
+        self.tensors += tensors
+        known = map(Known, nodes, functions, modules, inventory.holdings, repeat(()))
+        self.met.update(zip(map(id, modules), known, strict=True))
+        if self.state is not None:
+            self.state.keep(*modules)
+            self.state.walk()
+
     def adopt(self, module: nn.Module, path: str) -> None:
         """Give `module` and all below it their paths, in the order of `named_modules`, and note their parameters."""
         waiting = [(path, module)]
+        adopted: list[nn.Module] = []
         while waiting:
             name, child = waiting.pop()
-            if id(child) in self._known:
+            if id(child) in self.met:
                 continue
             if is_wrapper(child):
                 inner = original(child)
                 self.adopt(inner, name)
-                self._known[id(child)] = self._known[id(inner)]._replace(module=child)
+                self.met[id(child)] = self.met[id(inner)]._replace(module=child)
                 self.wrappers.add(id(child))
                 continue
-            holds = child._parameters or child._buffers
-            node = ModuleNode(name, type(child).__name__, self._parameters(child, name) if holds else ())
-            self.nodes[name] = node
-            self._known[id(child)] = Known(node, self._functions(child), child, unseen(child))
-            if self.state is not None:
-                self.state.keep(child)
+            parameters, holding = self._parameters(child, name)
+            node = self.nodes[name] = ModuleNode(name, type(child).__name__, parameters)
+            self.met[id(child)] = Known(node, self._functions(child), child, holding, unseen(child))
+            adopted.append(child)
             if child._modules:
                 prefix = f"{name}." if name else ""
                 below = [(prefix + key, each) for key, each in child._modules.items() if each is not None]
                 waiting.extend(reversed(below))
         if self.state is not None:
+            self.state.keep(*adopted)
             self.state.walk()
 
     def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
@@ -106,24 +143,28 @@ class Modules:
             return _NoFastPath
         return None
 
-    def _parameters(self, module: nn.Module, path: str) -> tuple[ParameterRecord, ...]:
+    def _parameters(self, module: nn.Module, path: str) -> tuple[tuple[ParameterRecord, ...], Holding]:
         records: list[ParameterRecord] = []
+        metadata: list[Metadata | None] = []
+        ids: list[int] = []
         everything = self.held
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
-                if tensor is None:
-                    continue
-                if isinstance(tensor, UninitializedTensorMixin):
-                    if isinstance(module, LazyModuleMixin):  # it would give the user's parameter a shape
-                        self.uninitialized.append(path)
+                ids.append(id(tensor) if tensor is None or is_plain(tensor) else NOT_PLAIN)
+                if tensor is None or isinstance(tensor, UninitializedTensorMixin):
+                    if tensor is not None and isinstance(module, LazyModuleMixin):
+                        self.uninitialized.append(path)  # it would give the user's parameter a shape
+                    metadata.append(None)
                     continue
                 held = everything.get(id(tensor))
                 if held is None:
                     meta = metadata_of(tensor)
                     valueless = (not buffer and meta.numel > 1) or not has_values(tensor)
-                    held = everything[id(tensor)] = Held(tensor, meta, valueless, path, len(everything))
+                    held = everything[id(tensor)] = Held(meta, valueless, path, len(everything))
+                    self.tensors.append(tensor)
+                metadata.append(held.metadata)
                 records.append(ParameterRecord(name, held.metadata.spec, tensor.requires_grad, buffer, held.identity))
-        return tuple(records)
+        return tuple(records), Holding(tuple(ids), tuple(metadata))
 
     def held_at(self, tensor: torch.Tensor) -> Held:
         """What is known of a real tensor that no module holds as such, but which may be a view of one held."""
@@ -131,39 +172,35 @@ class Modules:
             self.state.gradients.note(tensor)
         if self._storages_of != len(self.held):
             self._storages_of = len(self.held)
-            self._storages = {storage_key(held.tensor): held for held in reversed(self.held.values())}
+            pairs = zip(reversed(self.tensors), reversed(self.held.values()), strict=True)
+            self._storages = {storage_key(held): known for held, known in pairs}
         base = self._storages.get(storage_key(tensor))
         if base is None:
-            return Held(tensor, metadata_of(tensor), not has_values(tensor))
-        return Held(tensor, metadata_of(tensor), base.valueless, base.path)
+            return Held(metadata_of(tensor), not has_values(tensor))
+        return Held(metadata_of(tensor), base.valueless, base.path)
 
     def forget(self) -> None:
         """Let go of the modules, so that nothing but the user's own references keeps them. The nodes stay."""
         self.state = None
-        for held in (self.held, self._known, self._storages):
+        for held in (self.held, self.tensors, self.met, self._storages):
             held.clear()
 
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
-        return [held.tensor for held in self.held.values() if isinstance(held.tensor, nn.Parameter)]
+        return [tensor for tensor in self.tensors if type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter)]
 
     def all(self) -> list[nn.Module]:
         """Every module met so far."""
-        return [known.module for known in self._known.values()]
+        return [known.module for known in self.met.values()]
 
-    def known(self, module: nn.Module, around: str) -> Known:
-        """What is known of a module; one that belongs to no model met so far gets its class's name below `around`."""
-        known = self._known.get(id(module))
-        if known is not None:
-            return known
+    def meet(self, module: nn.Module, around: str) -> Known:
+        """What is known of a module that belongs to no model met so far: it gets its class's name below `around`."""
         with self._lock:
-            return self._met(module, around)
+            return self.met.get(id(module)) or self._adopt_below(module, around)
 
-    def _met(self, module: nn.Module, around: str) -> Known:
-        if id(module) in self._known:
-            return self._known[id(module)]
+    def _adopt_below(self, module: nn.Module, around: str) -> Known:
         kind = type(original(module)).__name__
         base = f"{around}.{kind}" if around else kind
         names = (base if n == 1 else f"{base}#{n}" for n in range(1, len(self.nodes) + 2))
         self.adopt(module, next(name for name in names if name not in self.nodes))
-        return self._known[id(module)]
+        return self.met[id(module)]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import optimizer as optim
-from torch.overrides import TorchFunctionMode
 
 from flopsight.calls import PHASES, ModuleNode, Operation, Scope
 from flopsight.cost import TensorSpec
 from flopsight.tracing.fake import Fake, metadata_of
-from flopsight.tracing.modules import Modules
+from flopsight.tracing.modules import Known, Modules
 from flopsight.tracing.place import activate, active, in_checkpoint
 from flopsight.tracing.replacement import Replacement
 from flopsight.tracing.state import ModuleState
@@ -54,7 +53,7 @@ class Scopes:
         self._error: BaseException | None = None
         self.book: Callable[[Operation], None] = lambda record: None
         self.book_module: Callable[[nn.Module, Any, Any, Any], None] = lambda module, args, kwargs, output: None
-        self.book_here: Callable[[list[Operation]], None] = lambda records: None
+        self.book_here: Callable[[Sequence[Operation]], None] = lambda records: None
         self.has_formula: Callable[[nn.Module], bool] | None = None
         self._muted = 0
         self._by_sequence: dict[int, int] = {}
@@ -66,7 +65,7 @@ class Scopes:
         if module is None:
             self.modules.nodes[""] = ModuleNode("", kind)
         else:
-            self.modules.adopt(module, "")
+            self.modules.root(module)
 
     @property
     def state(self) -> ModuleState:
@@ -76,23 +75,24 @@ class Scopes:
 
     def called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a module of this run: what its forward runs belongs to it."""
-        node, functions, _, unseen = self.modules.known(module, self.here)
-        if self.modules.wrappers and id(module) in self.modules.wrappers:
+        modules, current, here = self.modules, self.current, self.here
+        known = modules.met.get(id(module)) or modules.meet(module, here)
+        if modules.wrappers and id(module) in modules.wrappers:
             return _MODULE_CALL.original(module, *args, **kwargs)
-        current, here = self.current, self.here
+        node = known.node
         if node.path or node.calls:
+            self.current = len(self.scopes)
             self.scopes.append(Scope(node.path, current, node.calls))
-            self.current = len(self.scopes) - 1
             self.here = node.path
         node.calls += 1
-        if unseen:
-            self.book_here(unseen)
+        if known.unseen:
+            self.book_here(known.unseen)
         output = None
         try:
-            if functions is not None or self.has_formula is not None:
-                output = self._forward_in_mode(module, functions, args, kwargs)
+            if self.has_formula is not None and self.has_formula(module):
+                output = self._forward_by_formula(known, args, kwargs)
             else:
-                output = self._forward(module, args, kwargs)
+                output = self._forward(known, args, kwargs)
         except BaseException as error:
             if error is not self._error:
                 self._error, self.failed = error, node.path
@@ -104,27 +104,20 @@ class Scopes:
             self.current, self.here = current, here
         return output
 
-    def _forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _forward(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module = known.module
         if _has_hooks(module) or torch._C._get_tracing_state():
-            return _MODULE_CALL.original(module, *args, **kwargs)
+            with nullcontext() if known.functions is None else known.functions():
+                return _MODULE_CALL.original(module, *args, **kwargs)
         if self.leaves is not None:
-            return self.leaves.call(module, args, kwargs)
-        return module.forward(*args, **kwargs)
+            return self.leaves.call(known, args, kwargs)
+        return known.forward(args, kwargs)
 
-    def _forward_in_mode(
-        self,
-        module: nn.Module,
-        functions: Callable[[], TorchFunctionMode] | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        with nullcontext() if functions is None else functions():
-            if self.has_formula is None or not self.has_formula(module):
-                return self._forward(module, args, kwargs)
-            with self.muted():
-                output = self._forward(module, args, kwargs)
-            self.book_module(module, args, kwargs, output)
-            return output
+    def _forward_by_formula(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with self.muted():
+            output = self._forward(known, args, kwargs)
+        self.book_module(known.module, args, kwargs, output)
+        return output
 
     def _child(self, path: str) -> int:
         """A scope for the module at `path`, called past its hooks; the current one if it is not below that."""
@@ -139,6 +132,7 @@ class Scopes:
     def forget(self) -> None:
         """Let go of the modules and of what books calls, when the run has ended."""
         self.modules.forget()
+        self.leaves = None
         del self.book, self.book_module, self.book_here
 
     def describe(self) -> str:
@@ -240,7 +234,9 @@ _GLOBAL_HOOKS = [hooks for name, hooks in vars(nn.modules.module).items() if nam
 
 def _tensors(value: Any) -> tuple[TensorSpec, ...]:
     """The tensors in nested dicts, lists and tuples."""
-    if type(value) is Fake or isinstance(value, torch.Tensor):
+    if type(value) is Fake:
+        return ((value.metadata or metadata_of(value)).spec,)
+    if isinstance(value, torch.Tensor):
         return (metadata_of(value).spec,)
     if isinstance(value, (tuple, list)):
         return tuple([spec for item in value for spec in _tensors(item)])

@@ -20,6 +20,7 @@ STANDARD = frozenset(nn.Module().__dict__)
 """The attributes that every module has: flags, and containers of parameters, modules and hooks."""
 _NAMES = tuple(name for name, value in nn.Module().__dict__.items() if isinstance(value, dict))
 _dictionaries_of = itemgetter(*_NAMES)
+_tensors_of = itemgetter("_parameters", "_buffers")
 _values_of = methodcaller("values")  # in the order of an OrderedDict, which `dict.values` does not know
 _KINDS = {dict, OrderedDict, set}
 _OWN: dict[tuple[type, int], tuple[str, ...]] = {}
@@ -103,36 +104,34 @@ class ModuleState:
         if parametrize is not None:
             self._reached.add(parametrize._cache)
 
-    def keep(self, module: nn.Module) -> bool:
-        """Note the attributes of a module, what they lead to by the next `walk`; whether it was new."""
-        if id(module) in self._kept:
-            return False
-        self._kept.add(id(module))
-        attributes = module.__dict__
-        self._new.append(attributes)
+    def keep(self, *modules: nn.Module) -> bool:
+        """Note the attributes of modules, what they lead to by the next `walk`; whether any was new."""
+        new = [module for module in modules if id(module) not in self._kept]
+        self._kept.update(map(id, new))
+        attributes = list(map(vars, new))
+        self._new += attributes
         try:
-            self._new += _dictionaries_of(attributes)
+            self._new += list(chain.from_iterable(map(_dictionaries_of, attributes)))
         except KeyError:  # a module that was made without nn.Module's constructor
-            self._new += [attributes[name] for name in _NAMES if name in attributes]
-        names = attributes.get("_non_persistent_buffers_set")
-        if isinstance(names, set):
+            self._new += [each[name] for each in attributes for name in _NAMES if name in each]
+        for each in attributes:
+            names = each.get("_non_persistent_buffers_set")
             if names:
                 self._sets.append((names, names.copy()))
-            else:
+            elif names is not None:
                 self._new.append(names)
-        own = _own_of(type(module), attributes)
-        if not ATOMS.issuperset(map(type, own)):
-            for value in own:
-                kind = type(value)
-                if kind not in ATOMS and (kind is not tuple or not all(type(item) in ATOMS for item in value)):
-                    self._reached.add(value)
-        for tensors in (module._parameters, module._buffers):
+        own = chain.from_iterable(map(_own_of, map(type, new), attributes))
+        for value in [value for value in own if type(value) not in ATOMS]:
+            if type(value) is not tuple or not ATOMS.issuperset(map(type, value)):
+                self._reached.add(value)
+        for tensors in filter(None, chain.from_iterable(map(_tensors_of, attributes))):
             for tensor in tensors.values():
                 if tensor is not None:
                     self._tensor(tensor)
-        self._reached.add_class(type(module))
-        self._modules.append(module)
-        return True
+        for kind in dict.fromkeys(map(type, new)):
+            self._reached.add_class(kind)
+        self._modules += new
+        return bool(new)
 
     def _tensor(self, tensor: torch.Tensor) -> None:
         self.tensors.append(tensor)

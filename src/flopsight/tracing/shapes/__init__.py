@@ -16,12 +16,13 @@ from flopsight.tracing.shapes import (
     movement,
     normalization,
     reduction,
+    views,
 )
 from flopsight.tracing.shapes.layout import corrected
 from flopsight.tracing.shapes.rules import RULES, result
 
 __all__ = [
     "RULES", "contraction", "convolution", "corrected", "elementwise", "gradients", "linear_algebra", "loss",
-    "movement", "normalization", "reduction", "result",
+    "movement", "normalization", "reduction", "result", "views",
 ]  # fmt: skip
 """The files of rules and layouts among them, which declare theirs as they load."""

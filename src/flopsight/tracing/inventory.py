@@ -1,0 +1,140 @@
+"""The modules of a model as a run found them, for the next run: it looks at all of them at once, not at each.
+
+What is kept beside a model keeps nothing of it alive, its modules are referred to weakly and its tensors not at all. It
+is good while the modules are there, of the same classes, and hold modules, parameters and buffers of the same identity
+and metadata under the same names.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from operator import attrgetter, eq, itemgetter, methodcaller
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from flopsight.calls import ModuleNode
+from flopsight.tracing.fake import Metadata
+
+_PLAIN = (torch.Tensor, nn.Parameter)
+"""The classes of tensors that have no say in what is done with them."""
+NOT_PLAIN = -1
+_values_of = methodcaller("values")
+_held_by = itemgetter("_modules", "_parameters", "_buffers")
+_tensors_by = itemgetter("_parameters", "_buffers")
+_properties_of = attrgetter("shape", "dtype", "device", "requires_grad")
+_stride_of = methodcaller("stride")
+
+
+class Held(NamedTuple):
+    """What is known of a real tensor.
+
+    valueless: operators on it are not computed, because it has no values (meta device) or is a weight.
+    path: the module that holds it; None for a tensor that no module holds. identity: its number among those held.
+    """
+
+    metadata: Metadata
+    valueless: bool
+    path: str | None = None
+    identity: int = -1
+
+
+class Holding(NamedTuple):
+    """What one module holds: the `id`s of its parameters and buffers, `NOT_PLAIN` for those that properties say not all
+    of, and their metadata, None for none.
+    """
+
+    ids: tuple[int, ...]
+    metadata: tuple[Metadata | None, ...]
+
+
+class Inventory:
+    """What a run found in a model: a list for its modules, in their order, or for its tensors, each of them once.
+
+    paths, kinds, parameters, holdings: of the modules. special: the numbers of those of certain classes.
+    ids: the tensors', in the order of their identity. held: what is known of these. whole: refers to the model.
+    """
+
+    def __init__(
+        self,
+        modules: list[nn.Module],
+        nodes: Iterable[ModuleNode],
+        holdings: list[Holding],
+        held: dict[int, Held],
+        special: tuple[type, ...],
+    ) -> None:
+        self.paths, self.kinds, self.parameters = zip(
+            *((node.path, node.kind, node.parameters) for node in nodes), strict=True
+        )
+        self.holdings = holdings
+        self.special = [number for number, module in enumerate(modules) if isinstance(module, special)]
+        self.ids = list(held)
+        self.held = list(held.values())
+        self.whole: Any = None
+        self._modules = [weakref.ref(module) for module in modules]
+        self._structure = list(_structure(modules))
+        tensors = _tensors(modules)
+        self._properties = list(_properties(tensors))
+        places = {id(tensor): place for place, tensor in enumerate(tensors)}
+        self._places = [places[identity] for identity in self.ids]
+
+    def found_again(self) -> tuple[list[nn.Module], list[torch.Tensor]] | None:
+        """The modules, and the tensors each once; None if anything is not as it was."""
+        modules = [module for reference in self._modules if (module := reference()) is not None]
+        if len(modules) < len(self._modules):
+            return None
+        try:
+            if not all(map(eq, _structure(modules), self._structure)):
+                return None
+            tensors = _tensors(modules)
+            if not all(map(eq, _properties(tensors), self._properties)):
+                return None
+        except (KeyError, RuntimeError):  # a module without the usual attributes, a tensor without strides
+            return None
+        return modules, [tensors[place] for place in self._places]
+
+
+def _structure(modules: list[nn.Module]) -> Iterator[list[Any]]:
+    """The classes of modules, and the names and identity of what they hold."""
+    yield list(map(type, modules))
+    held = list(chain.from_iterable(map(_held_by, map(vars, modules))))
+    yield list(map(len, held))
+    held = list(filter(None, held))
+    yield list(chain.from_iterable(held))
+    yield list(map(id, chain.from_iterable(map(_values_of, held))))
+
+
+def _tensors(modules: list[nn.Module]) -> list[torch.Tensor]:
+    held = filter(None, chain.from_iterable(map(_tensors_by, map(vars, modules))))
+    return [tensor for tensor in chain.from_iterable(map(_values_of, held)) if tensor is not None]
+
+
+def _properties(tensors: list[torch.Tensor]) -> Iterator[list[Any]]:
+    """What is known of tensors but for their values."""
+    yield list(map(type, tensors))
+    yield list(map(_properties_of, tensors))
+    yield list(map(_stride_of, tensors))
+
+
+_INVENTORIES: dict[int, Inventory] = {}
+"""By the `id` of the model."""
+
+
+def inventory_of(model: nn.Module) -> Inventory | None:
+    """What an earlier run found in a model."""
+    return _INVENTORIES.get(id(model))
+
+
+def remember(model: nn.Module, inventory: Inventory) -> None:
+    """Keep what a run found in a model for the next."""
+    key = id(model)
+    _INVENTORIES[key] = inventory
+    inventory.whole = weakref.ref(model, lambda _: _INVENTORIES.pop(key, None))
+
+
+def is_plain(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's properties say all there is to know of it but for its values."""
+    return type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.is_nested
