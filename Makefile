@@ -67,6 +67,7 @@ fuzz: $(TOOLS)
 
 sweep: $(TOOLS)
 	$(BIN)/python tests/fuzz/sweep.py $(SWEEP)
+	$(BIN)/python tests/fuzz/devices.py $(SWEEP)
 
 mutants: $(TOOLS)
 	$(BIN)/python tests/mutation.py

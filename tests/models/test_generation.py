@@ -10,7 +10,8 @@ from torch import nn
 
 import flopsight
 from flopsight import cli
-from flopsight.analysis.generation import Step, curve, weight_bytes
+from flopsight.analysis.curves import Step, curve
+from flopsight.analysis.weights import weight_bytes
 from flopsight.errors import InputError
 from flopsight.sources import in_dtype, resolve
 from flopsight.tracing.fake import Fake

@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flopsight.cost import product
@@ -49,9 +50,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     sizes = parser.add_argument_group("sizes of a model's own inputs", "of torchvision:, timm: and transformers:")
     sizes.add_argument("--batch", type=positive, metavar="N", help="examples at a time (default: 1)")
     sizes.add_argument("--seq", type=positive, metavar="N", help="tokens of text; placeholders of images come on top")
-    sizes.add_argument("--image", type=image_size, metavar="N|HxW", help="height and width of images")
-    sizes.add_argument("--audio", type=seconds, metavar="SECONDS", help="length of audio, as 30s")
-    sizes.add_argument("--frames", type=positive, metavar="N", help="images of a video")
+    add_media(sizes)
     parser.add_argument("--task", metavar="NAME", help="what for: causal-lm, classification, ... (transformers:)")
     parser.add_argument("--backward", action="store_true", help="count the backward pass too")
     parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
@@ -60,6 +59,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
     )
     parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
+
+
+def add_media(sizes: Any) -> None:
+    """Add the sizes of what is not text."""
+    sizes.add_argument("--image", type=image_size, metavar="N|HxW", help="height and width of images")
+    sizes.add_argument("--audio", type=seconds, metavar="SECONDS", help="length of audio, as 30s")
+    sizes.add_argument("--frames", type=positive, metavar="N", help="images of a video")
 
 
 def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: str | None = None) -> Profile:
@@ -95,21 +101,38 @@ def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: s
 def run_generation(options: argparse.Namespace) -> Generation:
     """Build the model, and measure prompt and steps. Raises: FlopsightError."""
     given = [read_input(text) for text in options.input]
+    if nameless := [item for item in given if not item.name]:
+        sizes = ",".join(map(str, nameless[0].sizes))
+        raise InputError(f"--input {sizes} has no name; write that of the argument: pixel_values={sizes}")
     with _telling(f"Building {options.model}") as tell:
         from flopsight.generation import profile_generate
         from flopsight.sources import in_dtype, resolve
         from flopsight.tracing.inputs import spec
 
-        if nameless := [item for item in given if not item.name]:
-            sizes = ",".join(map(str, nameless[0].sizes))
-            raise InputError(f"--input {sizes} has no name; write that of the argument: pixel_values={sizes}")
-        workload = resolve(options.model)
-        model = in_dtype(workload.model, options.dtype)
+        workload = _prompted(options)
+        assistant = in_dtype(resolve(options.assistant).model, options.dtype) if options.assistant else None
         tell(f"Measuring {workload.name}")
-        inputs = {item.name: spec(item.sizes, dtype=item.dtype) for item in given}
         return profile_generate(
-            model, batch=options.batch, prompt=options.prompt, new_tokens=options.new, inputs=inputs
+            in_dtype(workload.model, options.dtype),
+            batch=options.batch,
+            prompt=options.prompt,
+            new_tokens=options.new,
+            inputs={**workload.kwargs, **{item.name: spec(item.sizes, dtype=item.dtype) for item in given}},
+            assistant=assistant,
+            draft_tokens=options.draft_tokens,
+            acceptance=options.acceptance,
         )
+
+
+def _prompted(options: argparse.Namespace) -> Workload:
+    """A model that generates, with the inputs of a prompt that holds more than text; without any, of one of text."""
+    from flopsight.sources import Sizes, resolve
+
+    media = Sizes(image=options.image, audio_s=options.audio, frames=options.frames)
+    workload = resolve(options.model, sizes=media)
+    if set(workload.kwargs) <= {"input_ids", "decoder_input_ids"}:
+        return replace(workload, kwargs={})
+    return resolve(options.model, sizes=replace(media, batch=options.batch, seq=options.prompt))
 
 
 def positive(text: str) -> int:

@@ -25,6 +25,13 @@ class ServeCost(Command):
             metavar="NAME=SIZES[:DTYPE]",
             help="what the prompt's call takes besides token ids; once for each",
         )
+        _model.add_media(parser.add_argument_group("what the prompt holds beside text", "of transformers: models"))
+        assisted = parser.add_argument_group("assisted (speculative) decoding")
+        assisted.add_argument("--assistant", metavar="MODEL", help="a smaller model, which drafts tokens")
+        assisted.add_argument("--draft-tokens", type=_model.positive, metavar="K", help="tokens drafted in each round")
+        assisted.add_argument(
+            "--acceptance", type=float, metavar="A", help="assumed probability that one is accepted, as 0.7"
+        )
 
     def run(self, options: argparse.Namespace) -> int:
         """Measure and print."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch.torch_version import TorchVersion
 
 from flopsight.tracing.deferred import Deferred, valued
 from flopsight.tracing.fake import Fake
+from flopsight.tracing.one_device import COMPARING, on_one_device
 from flopsight.tracing.place import active
 from flopsight.tracing.values import taken_for
 
@@ -73,7 +75,7 @@ def take_apart(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         differentiable = args[0].is_floating_point() or args[0].is_complex()
         if not (differentiable and torch.is_grad_enabled() and args[0].requires_grad):
             return parts(*args, **kwargs)
-    return func._op_dk(_COMPOSITE, *args, **kwargs)  # not `decompose`: it prefers other code in Python
+    return on_one_device(partial(func._op_dk, _COMPOSITE), args, kwargs)  # not `decompose`: it prefers code in Python
 
 
 def _kernel(func: OpOverload) -> Callable[..., Any]:
@@ -94,6 +96,8 @@ def as_without_a_mode() -> Iterator[None]:
             for func in (*_WITHOUT_MODE, *_READING):
                 for key in ("AutogradCPU", "AutogradCUDA"):
                     library.impl(func, _kernel(func), key)
+            for func in COMPARING:
+                library.impl(func, _kernel(func), "AutogradMeta")
         _runs[0] += 1
     try:
         yield

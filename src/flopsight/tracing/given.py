@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.errors import InputError
 from flopsight.tracing.assumed import Assumed
@@ -16,6 +15,7 @@ from flopsight.tracing.fake import CPU, Metadata, contiguous, has_values, make, 
 from flopsight.tracing.inputs import Spec, fill_once, tensors_in
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.nested import packed, with_values
+from flopsight.tracing.one_device import stand_in
 from flopsight.tracing.signature import Signature
 
 
@@ -52,24 +52,11 @@ def _refuse_valueless(modules: Modules, given: Any) -> None:
             raise InputError(f"{what} are {where} and have no values; execute=True needs real ones.")
 
 
-class _Aliasing(TorchDispatchMode):
-    """Gives a stand-in for each alias that is made."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # else the first dispatch imports torch._dynamo
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return make(metadata_of(args[0]))
-
-
 def _made_a_leaf(of: Metadata) -> torch.Tensor:
     """A view that was told to require a gradient, of memory that does not: its own views require none with gradients
     off.
     """
-    with torch.enable_grad(), _Aliasing():
-        view: torch.Tensor = torch.ops.aten.alias(make(of))
-    return view.requires_grad_()
+    return stand_in(make(of)).requires_grad_()
 
 
 class _Maker:

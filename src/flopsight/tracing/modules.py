@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import repeat
 from threading import Lock
 from typing import Any, NamedTuple
@@ -16,8 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from flopsight.calls import ModuleNode, Operation, ParameterRecord
 from flopsight.tracing.compiled import is_wrapper, original
-from flopsight.tracing.fake import Fake, Metadata, has_values, make, metadata_of, sizing, storage_key
-from flopsight.tracing.inputs import fill
+from flopsight.tracing.fake import Metadata, has_values, metadata_of, sizing, storage_key
 from flopsight.tracing.inventory import NOT_PLAIN, Held, Holding, Inventory, inventory_of, is_plain, remember
 from flopsight.tracing.script import unseen
 from flopsight.tracing.state import ModuleState
@@ -50,27 +48,7 @@ class _NoFastPath(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class _OneDevice(TorchFunctionMode):
-    """PyTorch's recurrent functions compare devices, so weights on the meta device are handed to them as fakes."""
-
-    def __init__(self, fakes: dict[int, torch.Tensor]) -> None:
-        super().__init__()
-        self.fakes = fakes
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return func(*fill(args, self._fake), **fill(kwargs or {}, self._fake))
-
-    def _fake(self, tensor: torch.Tensor) -> torch.Tensor:
-        if type(tensor) is Fake or not tensor.is_meta:
-            return tensor
-        if id(tensor) not in self.fakes:
-            self.fakes[id(tensor)] = make(metadata_of(tensor), requires_grad=tensor.requires_grad)
-        return self.fakes[id(tensor)]
-
-
 _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
-_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-_SPECIAL = (*_FUSED_IN_EVAL, *_RECURRENT)
 
 
 class Modules:
@@ -94,7 +72,6 @@ class Modules:
         self._lock = Lock()  # threads of the run share these
         self._storages: dict[int | None, Held] = {}
         self._storages_of = 0
-        self._fakes: dict[int, torch.Tensor] = {}
 
     def root(self, model: nn.Module) -> None:
         """Begin with a model: as an earlier run found it, if it holds the same."""
@@ -107,7 +84,7 @@ class Modules:
         if self._is_plain():
             known = self.met.values()
             modules, holdings = [each.module for each in known], [each.holding for each in known]
-            remember(model, Inventory(modules, self.nodes.values(), holdings, self.held, _SPECIAL))
+            remember(model, Inventory(modules, self.nodes.values(), holdings, self.held, _FUSED_IN_EVAL))
 
     def _is_plain(self) -> bool:
         """Whether an inventory would say all there is to say of the modules met."""
@@ -164,8 +141,6 @@ class Modules:
     def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
         if isinstance(module, _FUSED_IN_EVAL):
             return _NoFastPath
-        if isinstance(module, _RECURRENT) and any(p.is_meta for p in module.parameters()):
-            return partial(_OneDevice, self._fakes)
         return None
 
     def _parameters(self, module: nn.Module, path: str) -> tuple[tuple[ParameterRecord, ...], Holding]:
@@ -207,7 +182,7 @@ class Modules:
     def forget(self) -> None:
         """Let go of the modules, so that nothing but the user's own references keeps them. The nodes stay."""
         self.state = None
-        for held in (self.held, self.tensors, self.met, self._storages, self._fakes):
+        for held in (self.held, self.tensors, self.met, self._storages):
             held.clear()
 
     def parameters(self) -> list[nn.Parameter]:
