@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -14,8 +15,9 @@ from flopsight.errors import FlopsightError, InputError
 from flopsight.fitting.inputs import BATCH, inputs_of
 from flopsight.fitting.optimizers import named
 from flopsight.fitting.program import Program, changed
+from flopsight.profiles import Profile
 from flopsight.tracing.compiled import original
-from flopsight.tracing.step import OptimizerOf
+from flopsight.tracing.optimizers import OptimizerOf
 
 __all__ = ["BATCH", "Fit", "fit"]
 
@@ -40,6 +42,7 @@ def fit(
     loss: Callable[[Any], Any] | None = None,
     optimizer: str | OptimizerOf | None = None,
     micro_batches: int = 4,
+    allocator: str | None = None,
 ) -> Fit:
     """Whether a call of a model, or a training step, fits into a memory, what would, and the largest batch that does.
 
@@ -55,6 +58,7 @@ def fit(
     optimizer: a class, a function that makes one of the parameters, or a name: that of a class of torch.optim
         ("adamw"), "sgd-momentum" or "adamw-8bit".
     micro_batches: in how many parts the row with gradient accumulation runs a batch.
+    allocator: "cuda" for the sizes that PyTorch's caching allocator takes on a GPU, without what kernels of a CPU take.
 
     Raises: InputError, ModelError, NeedsValuesError for the program as given; a changed one that fails says so in its
     row.
@@ -67,10 +71,16 @@ def fit(
     module = _module(model)
     given = Program(module, inputs_of(module, inputs, kwargs), backward, loss, named(optimizer))
     record = given.run(batch)
-    first = _row("", 0, given, batch, memory_bytes, {batch: record.memory.at_peak})
-    rows = (first, *_rows(given, micro_batches, batch, memory_bytes))
+    search = _Search(batch, memory_bytes, allocator)
+    first = search.row("", 0, given, {batch: search.parts(record)})
+    rows = [first]
+    for name, changes, program in changed(given, micro_batches):
+        try:
+            rows.append(search.row(name, changes, program, {}))
+        except FlopsightError as error:
+            rows.append(Row(name, changes, batch, error=str(error)))
     step = _step(optimizer, backward=backward)
-    return Fit(record.model, step, memory_bytes, batch, rows, tuple(record.notes))
+    return Fit(record.model, step, memory_bytes, batch, tuple(rows), tuple(record.notes))
 
 
 def _module(model: Any) -> nn.Module:
@@ -85,32 +95,33 @@ def _module(model: Any) -> nn.Module:
     return model
 
 
-def _rows(given: Program, micro_batches: int, batch: int, memory_bytes: int) -> Iterator[Row]:
-    for name, changes, program in changed(given, micro_batches):
-        try:
-            yield _row(name, changes, program, batch, memory_bytes, {})
-        except FlopsightError as error:
-            yield Row(name, changes, batch, error=str(error))
+@dataclass(frozen=True)
+class _Search:
+    """What is asked of each program."""
 
+    batch: int
+    memory_bytes: int
+    allocator: str | None
 
-def _row(
-    name: str, changes: int, program: Program, batch: int, memory_bytes: int, peaks: dict[int, Mapping[str, int]]
-) -> Row:
-    """The peak at a batch, rounded up to full micro-batches, and the largest batch that fits.
+    def parts(self, record: Profile) -> Mapping[str, int]:
+        """The parts of the peak of a run, by what they are kept for."""
+        return record.memory_with(self.allocator).at_peak
 
-    peaks: those known, by the examples of one micro-batch.
-    """
-    parts = program.micro_batches
+    def row(self, name: str, changes: int, program: Program, known: dict[int, Mapping[str, int]]) -> Row:
+        """The peak at the batch, rounded up to full micro-batches, and the largest batch that fits.
 
-    def peak_at(batch_of_part: int) -> int:
-        if batch_of_part not in peaks:
-            peaks[batch_of_part] = program.run(parts * batch_of_part).memory.at_peak
-        return sum(peaks[batch_of_part].values())
+        known: parts of peaks, by the examples of one micro-batch.
+        """
 
-    first = -(-batch // parts)
-    peak = peak_at(first)
-    most = parts * largest(peak_at, memory_bytes, first)
-    return Row(name, changes, parts * first, peak, peaks[first], most)
+        def peak_at(examples: int) -> int:
+            if examples not in known:
+                known[examples] = self.parts(program.run(program.micro_batches * examples))
+            return sum(known[examples].values())
+
+        first = -(-self.batch // program.micro_batches)
+        peak = peak_at(first)
+        most = largest(peak_at, self.memory_bytes, first)
+        return Row(name, changes, program.micro_batches * first, peak, known[first], program.micro_batches * most)
 
 
 def _step(optimizer: Any, *, backward: bool) -> str:

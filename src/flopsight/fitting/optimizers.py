@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,7 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from flopsight.errors import InputError, near
-from flopsight.tracing.step import OptimizerOf
+from flopsight.tracing import optimizers
+from flopsight.tracing.optimizers import OptimizerOf
 
 BLOCK_ELEMS = 2048
 """How many elements of a state share a scale in 8-bit optimizers."""
@@ -54,11 +54,12 @@ def sgd_momentum(parameters: Iterable[nn.Parameter]) -> Optimizer:
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
 
 
-_OURS: dict[str, OptimizerOf] = {"sgd": sgd, "sgd-momentum": sgd_momentum, "adamw-8bit": AdamW8bit}
+OURS: dict[str, OptimizerOf] = {"sgd": sgd, "sgd-momentum": sgd_momentum, "adamw-8bit": AdamW8bit}
+"""Those that torch.optim has not, or not without a learning rate."""
 
 
 def named(optimizer: str | OptimizerOf | None) -> OptimizerOf | None:
-    """The optimizer itself, or that of a name: of torch.optim in any case (`adamw`), or one of ours.
+    """The optimizer itself, or that of a name: one of ours, or of torch.optim in whatever case.
 
     Raises: InputError, also for one that already has parameters.
     """
@@ -69,14 +70,9 @@ def named(optimizer: str | OptimizerOf | None) -> OptimizerOf | None:
         )
     if not isinstance(optimizer, str):
         return optimizer
-    known = {
-        name.lower(): value
-        for name, value in vars(torch.optim).items()
-        if inspect.isclass(value) and issubclass(value, Optimizer) and value is not Optimizer
-    } | _OURS
-    if optimizer.lower() not in known:
-        names = sorted(known)
-        raise InputError(
-            f"There is no optimizer {optimizer!r}.{near(optimizer.lower(), names)} There are {', '.join(names)}."
-        )
-    return known[optimizer.lower()]
+    if optimizer.lower() in OURS:
+        return OURS[optimizer.lower()]
+    try:
+        return optimizers.named(optimizer)
+    except InputError as error:
+        raise InputError(f"{error} Of no library are {', '.join(OURS)}.{near(optimizer.lower(), list(OURS))}") from None

@@ -17,7 +17,7 @@ from flopsight.fitting.optimizers import AdamW8bit, sgd, sgd_momentum
 from flopsight.fitting.stand_in import stand_in
 from flopsight.profiles import Profile
 from flopsight.tracing.backward import begin_backward
-from flopsight.tracing.step import OptimizerOf
+from flopsight.tracing.optimizers import OptimizerOf
 from flopsight.tracing.tracer import profile
 
 Loss = Callable[[Any], Any]
