@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from flopsight.errors import InputError, near
+from flopsight.errors import InputError
 from flopsight.tracing import optimizers
 from flopsight.tracing.optimizers import OptimizerOf
 
@@ -75,4 +75,4 @@ def named(optimizer: str | OptimizerOf | None) -> OptimizerOf | None:
     try:
         return optimizers.named(optimizer)
     except InputError as error:
-        raise InputError(f"{error} Of no library are {', '.join(OURS)}.{near(optimizer.lower(), list(OURS))}") from None
+        raise InputError(f"{error} Besides there are {', '.join(OURS)}.") from None
