@@ -48,6 +48,8 @@ def verdict(fit: Fit) -> str:
 def sentences(fit: Fit) -> Iterator[str]:
     """The verdict, what could not be run, and what the figures leave out."""
     yield verdict(fit)
+    parts = ", ".join(f"{kind} {units.size(nbytes)}" for kind, nbytes in (fit.as_given.at_peak or {}).items())
+    yield f"As given, the peak is: {parts}."
     for row in fit.rows:
         if row.error is not None:
             yield units.printable(f"{row.name} cannot be said: {row.error}")
