@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flopsight.closed_form import ClosedForm
     from flopsight.conventions import Convention
     from flopsight.cost import Cost, TensorSpec
+    from flopsight.fitting import Fit, fit
     from flopsight.formulas.registry import formula
     from flopsight.generation import Generation, profile_generate
     from flopsight.loading import load
@@ -24,11 +25,13 @@ _HOME = {
     "ClosedForm": "closed_form",
     "Convention": "conventions",
     "Cost": "cost",
+    "Fit": "fitting",
     "Generation": "generation",
     "Profile": "profiles",
     "Profiler": "tracing.profiler",
     "Row": "sweeping",
     "TensorSpec": "cost",
+    "fit": "fitting",
     "formula": "formulas.registry",
     "load": "loading",
     "plain": "tracing.inputs",
@@ -42,11 +45,13 @@ __all__ = [
     "ClosedForm",
     "Convention",
     "Cost",
+    "Fit",
     "Generation",
     "Profile",
     "Profiler",
     "Row",
     "TensorSpec",
+    "fit",
     "formula",
     "load",
     "plain",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flopsight.cost import product
@@ -16,6 +19,7 @@ from flopsight.errors import InputError
 from flopsight.units import printable, shortened
 
 if TYPE_CHECKING:
+    from flopsight.fitting import Fit
     from flopsight.generation import Generation
     from flopsight.profiles import Profile
     from flopsight.sources import Workload
@@ -23,6 +27,11 @@ if TYPE_CHECKING:
 
 _MOST_DIMENSIONS = 64
 _DIGITS = 30  # of a size; one with more is larger than any tensor's, and Python refuses to read thousands
+_UNITS = {"B": 1} | {
+    f"{prefix}{unit}": base**power
+    for base, unit in ((1024, "IB"), (1000, "B"))
+    for power, prefix in enumerate("KMGTP", 1)
+}
 _MOST_ELEMENTS = 2**63 // 16  # PyTorch counts bytes in 64 bits, and an element takes up to 16
 
 
@@ -36,6 +45,18 @@ class Input(NamedTuple):
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and the options of a run."""
+    add_workload(parser)
+    parser.add_argument("--backward", action="store_true", help="count the backward pass too")
+    parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
+    parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
+    parser.add_argument(
+        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
+
+
+def add_workload(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and the options of its inputs."""
     parser.add_argument("model", metavar="MODEL", help="torchvision:NAME, timm:NAME, path/to/net.py:NAME, ...")
     parser.add_argument(
         "--input",
@@ -52,13 +73,6 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     sizes.add_argument("--seq", type=positive, metavar="N", help="tokens of text; placeholders of images come on top")
     add_media(sizes)
     parser.add_argument("--task", metavar="NAME", help="what for: causal-lm, classification, ... (transformers:)")
-    parser.add_argument("--backward", action="store_true", help="count the backward pass too")
-    parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
-    parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
-    parser.add_argument(
-        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
-    )
-    parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
 
 
 def add_media(sizes: Any) -> None:
@@ -96,6 +110,44 @@ def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: s
             )
         record.about["address"] = options.model
         return record
+
+
+def run_fit(options: argparse.Namespace) -> Fit:
+    """Build the model, and see what fits. Raises: FlopsightError."""
+    given = [read_input(text) for text in options.input]
+    keywords = read_kwargs(options.kwargs)
+    with _telling(f"Building {options.model}") as tell:
+        from flopsight.fitting import fit
+        from flopsight.sources import Sizes, in_dtype, resolve
+
+        def workload(batch: int | None) -> Workload:
+            sizes = Sizes(batch, options.seq, options.image, options.audio, options.frames)
+            return resolve(options.model, train=options.backward, sizes=sizes, task=options.task)
+
+        first = workload(None)
+        own = first.args is not None and all(item.name for item in given)
+
+        @cache
+        def arguments(batch: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            return _arguments(workload(batch) if own else first, _at(given, batch), keywords)
+
+        tell(f"Measuring {first.name}")
+        return fit(
+            first.model if options.dtype is None else in_dtype(first.model, options.dtype),
+            lambda batch: arguments(batch)[0],
+            kwargs=lambda batch: arguments(batch)[1],
+            memory_bytes=options.memory,
+            batch=options.batch or 1,
+            backward=options.backward,
+            optimizer=options.optimizer,
+            micro_batches=options.micro_batches,
+            allocator=options.allocator,
+        )
+
+
+def _at(given: list[Input], batch: int) -> list[Input]:
+    """The inputs with a number in place of the batch's name."""
+    return [item._replace(sizes=tuple(batch if size == "batch" else size for size in item.sizes)) for item in given]
 
 
 def run_generation(options: argparse.Namespace) -> Generation:
@@ -148,6 +200,18 @@ def image_size(text: str) -> tuple[int, int]:
     if not all(side.isdecimal() and int(side) for side in (height, width or height)):
         raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no size of an image; write 384 or 384x512")
     return int(height), int(width or height)
+
+
+def nbytes(text: str) -> int:
+    """A size of memory, as argparse wants it: `80GiB`, `24GB`, `512 MiB` or a number of bytes.
+
+    Raises: ArgumentTypeError.
+    """
+    read = re.fullmatch(rf"(\d{{1,{_DIGITS}}}(?:\.\d+)?) ?({'|'.join(_UNITS)})?", text, re.IGNORECASE)
+    number = 0 if not read else int(Decimal(read[1]) * _UNITS[(read[2] or "B").upper()])
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no size of memory; write 80GiB, 24GB or bytes")
+    return number
 
 
 def seconds(text: str) -> float:

@@ -17,18 +17,30 @@ from flopsight.tracing.state import ModuleState
 
 def run_backward(output: Any, state: ModuleState) -> None:
     """The backward pass of the outputs; the gradients it leaves are taken away again."""
+    outputs = _beginnings(output)
+    gradients = state.gradients
+    gradients.note_graph(outputs)
+    gradients.hide()
+    torch.autograd.backward(outputs, [_seed(t) for t in outputs], retain_graph=gradients.older)
+
+
+def begin_backward(output: Any) -> None:
+    """A backward pass of the outputs that leaves its gradients, as code of the user's own would make it."""
+    outputs = _beginnings(output)
+    torch.autograd.backward(outputs, [_seed(t) for t in outputs])
+
+
+def _beginnings(output: Any) -> list[torch.Tensor]:
+    """What of an output a backward pass begins with: the loss, if there is one. Raises: InputError if nothing is."""
     loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     outputs = [t for t in tensors_in(loss if isinstance(loss, torch.Tensor) else _plain(output)) if t.requires_grad]
-    outputs = outputs or [t for t in state.tensors_below(output) if t.requires_grad]
+    outputs = outputs or [t for t in ModuleState.tensors_below(output) if t.requires_grad]
     if not outputs:
         raise InputError(
             "backward=True, but no output of the model depends on a parameter or input that requires a gradient; "
             "unfreeze one (requires_grad_()), or leave backward out."
         )
-    gradients = state.gradients
-    gradients.note_graph(outputs)
-    gradients.hide()
-    torch.autograd.backward(outputs, [_seed(t) for t in outputs], retain_graph=gradients.older)
+    return outputs
 
 
 def _plain(output: Any) -> Any:

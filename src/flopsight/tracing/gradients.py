@@ -46,9 +46,10 @@ class Gradients:
         return [leaf for leaf, _ in self._before.values()]
 
     def hide(self) -> None:
-        """Take the gradients away, for a backward pass that begins without any."""
-        for leaf, _ in self._before.values():
-            leaf.grad = None
+        """Take away the gradients from before the run, for a backward pass that begins without them."""
+        for leaf, gradient in self._before.values():
+            if leaf.grad is gradient:
+                leaf.grad = None
 
     def restore(self) -> None:
         """Give each leaf the gradient that it had."""

@@ -99,8 +99,9 @@ class Step:
         storages = self._follow(given)
         output = finished(forward())
         if storages is not None:
-            storages.keep(tensors_in(output), OUTPUTS)
-            if not backward and any(tensor.requires_grad for tensor in tensors_in(output)):
+            outputs = self._scopes.state.tensors_below(output)  # in a cache too, which is an object of its own
+            storages.keep(outputs, OUTPUTS)
+            if not backward and any(tensor.requires_grad for tensor in outputs):
                 storages.keep_saved()
         if backward:
             run_backward(output if self._loss is None else self._loss(output), self._scopes.state)
