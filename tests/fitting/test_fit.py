@@ -168,6 +168,24 @@ def test_without_backward_nothing_is_saved():
     assert fit.as_given.peak_bytes == 4 * (PARAMETERS + rows * (D + D + 2 * H))
 
 
+def test_a_cache_in_an_object_of_its_own_is_output():
+    class Cache:
+        pass
+
+    class Keeps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(D, H)
+
+        def forward(self, x):
+            cache = Cache()
+            cache.keys, cache.values = self.layer(x), self.layer(x)
+            return {"logits": cache.keys.sum(), "past_key_values": cache}
+
+    fit = flopsight.fit(Keeps(), ("batch", D), memory_bytes=GIB, batch=8)
+    assert fit.as_given.at_peak["outputs"] == 2 * 4 * 8 * H + 4
+
+
 def test_the_model_is_left_as_it_was():
     model = Blocks()
     before = copy.deepcopy(model.state_dict())
@@ -214,7 +232,9 @@ def test_inputs_are_functions_of_the_batch_or_have_its_name():
 def test_blocks_are_found_in_all_their_lists():
     stages = [nn.Sequential(*(nn.TransformerEncoderLayer(8, 1, 8) for _ in range(depth))) for depth in (3, 2)]
     assert len(repeated_blocks(nn.Sequential(nn.Conv2d(3, 8, 1), *stages))) == 5
-    experts = nn.Sequential(*(nn.ModuleDict({"experts": nn.ModuleList([nn.Linear(2, 2) for _ in range(9)])}) for _ in range(3)))
+    experts = nn.Sequential(
+        *(nn.ModuleDict({"experts": nn.ModuleList([nn.Linear(2, 2) for _ in range(9)])}) for _ in range(3))
+    )
     assert [type(block) for block in repeated_blocks(experts)] == [nn.ModuleDict] * 3
     assert len(repeated_blocks(Blocks())) == BLOCKS
     assert repeated_blocks(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))) == []
