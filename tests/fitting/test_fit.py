@@ -126,7 +126,7 @@ def really(name):
     if "checkpointing" in name:
         checkpointed(model)
     if name == "SGD, momentum":
-        optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)  # noqa: E731
+        optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
     if name == "Adafactor":
         optimizer = torch.optim.Adafactor
     if "micro-batches" in name:
