@@ -19,7 +19,7 @@ def test_the_largest_batch_is_that_of_a_search_through_all(lines, memory, first,
         return bend(base + batch * each for base, each in lines)
 
     brute = max((batch for batch in range(1, MOST + 1) if peak(batch) <= memory), default=0)
-    assert largest(peak, memory, first, MOST) == brute
+    assert largest(peak, memory, first, MOST) == (brute, brute == MOST)
 
 
 def test_both_sides_of_the_end_are_run():
@@ -29,9 +29,9 @@ def test_both_sides_of_the_end_are_run():
         ran.append(batch)
         return 1000 + 7 * batch
 
-    assert largest(peak, 80_000) == (80_000 - 1000) // 7
+    assert largest(peak, 80_000, first=5000) == ((80_000 - 1000) // 7, False)
     assert {11285, 11286} <= set(ran)
-    assert len(ran) == 4  # one, two, then where the line through them ends, and the next
+    assert len(ran) == 4  # 5,000, 10,000, then where the line through them ends, and the next
 
 
 def test_steps_are_found_by_halving():
@@ -41,8 +41,26 @@ def test_steps_are_found_by_halving():
         ran.append(batch)
         return 10 if batch < 700 else 10**9
 
-    assert largest(peak, 100, most=2**20) == 699
+    assert largest(peak, 100, most=2**20) == (699, False)
     assert len(ran) < 40
+
+
+def test_a_flat_beginning_leads_not_far_astray():
+    ran = []
+
+    def peak(batch):
+        ran.append(batch)
+        return 1000 + batch + max(0, batch - 4) * 100
+
+    assert largest(peak, 5000) == (43, False)
+    assert ran[:3] == [1, 2, 2 * 16]  # where the line through the first two would lead to 4,000
+
+
+def test_where_a_batch_cannot_be_run_more_may_fit():
+    def peak(batch):
+        return batch if batch < 77 else None
+
+    assert largest(peak, 10**6) == (76, True)
 
 
 def row(name, peak, changes=1):

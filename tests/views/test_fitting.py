@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flopsight.analysis.fitting import MOST, Fit, Row
+from flopsight.analysis.fitting import Fit, Row
 from flopsight.views.fitting import render, verdict
 
 GIVEN = Row("", 0, 8, 3 * 2**20, {"saved": 2 * 2**20, "parameters": 2**20}, 5)
-SMALLER = Row("autocast bf16", 1, 8, 2**20, {"parameters": 2**20}, MOST)
+SMALLER = Row("autocast bf16", 1, 8, 2**20, {"parameters": 2**20}, 2**20, at_least=True)
 NONE = Row("SGD", 1, 8, 3 * 2**20, {"saved": 2 * 2**20}, 0)
 FAILED = Row("bf16 parameters", 1, 8, error="The model's own code failed\nin Net")
 
