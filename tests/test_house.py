@@ -20,7 +20,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
-    "generation", "sweeping", "closed_form", "loading",
+    "generation", "sweeping", "closed_form", "loading", "fitting",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "tracing": {"formulas", "closed_form", "sizes", "profiles", "record", "calls", "cost", "errors"},
     "sources": {"tracing", "errors"},
     "generation": {"tracing", "profiles", "views", "analysis", "record", "errors"},
+    "fitting": {"tracing", "sources", "profiles", "views", "analysis", "errors"},
     "sweeping": {"sources", "tracing", "views", "record", "units", "errors"},
     "coverage": {"sources", "tracing", "formulas", "errors"},
     "compat": PUBLIC | {"analysis"},
@@ -61,7 +62,7 @@ MAY_IMPORT = {
 }
 """By room: the rooms it may import. A room is a file or folder of the package."""
 
-TORCH = {"tracing", "sources", "coverage", "generation", "compat"}
+TORCH = {"tracing", "sources", "coverage", "generation", "fitting", "compat"}
 
 
 class Import(NamedTuple):

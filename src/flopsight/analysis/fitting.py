@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 MOST = 2**20
 """The largest batch that is looked for."""
+_FAR = 16
+"""How many times the largest batch that is known to fit the next one to look at is at most: a line may change."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,8 @@ class Row:
 
     name: what is changed; empty for the program as given. changes: how many things are. batch: the examples of the
     step that `peak_bytes` and `at_peak`, the peak's parts by what they are kept for, are of. largest_batch: the largest
-    that fits, 0 if one example does not; `MOST` if that many do. error: why the changed program does not run; the
-    figures are None then.
+    that fits, 0 if one example does not. at_least: whether more may fit, since no more were looked for or could be run.
+    error: why the changed program does not run; the figures are None then.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Row:
     peak_bytes: int | None = None
     at_peak: Mapping[str, int] | None = None
     largest_batch: int | None = None
+    at_least: bool = False
     error: str | None = None
 
 
@@ -77,24 +80,24 @@ class Fit:
         return min(single or lower, key=lambda row: row.peak_bytes or 0, default=None)
 
 
-def largest(peak_at: Callable[[int], int], memory_bytes: int, first: int = 1, most: int = MOST) -> int:
-    """The largest batch up to `most` whose peak fits, and with which one more example does not; 0 if one does not.
+def largest(
+    peak_at: Callable[[int], int | None], memory_bytes: int, first: int = 1, most: int = MOST
+) -> tuple[int, bool]:
+    """The largest batch up to `most` whose peak fits, 0 if one example does not; and whether more may fit.
 
     A peak grows with the batch, in straight pieces: the next batch to look at is where the line through two known ones
-    meets the memory. What is returned fits, and the next one does not, by runs of both; where the line misleads, every
-    third step halves what is left. first: where to begin.
+    meets the memory. What is returned fits, and one more example does not, by runs of both; where the line misleads,
+    every third step halves what is left. peak_at: None for a batch that cannot be run. first: where to begin.
     """
-    peaks = {0: 0}
-
-    def fits(batch: int) -> bool:
-        peaks[batch] = peak_at(batch)
-        return peaks[batch] <= memory_bytes
-
+    peaks: dict[int, int] = {}
     low, high, steps, batch = 0, most + 1, 0, min(first, most)
     while True:
-        low, high = (batch, high) if fits(batch) else (low, batch)
+        peak = peak_at(batch)
+        if peak is not None:
+            peaks[batch] = peak
+        low, high = (batch, high) if peak is not None and peak <= memory_bytes else (low, batch)
         if high - low == 1:
-            return low
+            return low, high not in peaks
         steps += 1
         halving = steps % 3 == 0 and high <= most
         guess = (low + high) // 2 if halving else _guess(peaks, memory_bytes, low, high)
@@ -105,10 +108,10 @@ def _guess(peaks: Mapping[int, int], memory_bytes: int, low: int, high: int) -> 
     """Where the line through the known batches around the end of the memory meets it."""
     if low == 0:
         return 1
-    known = sorted(batch for batch in peaks if batch)
+    known = sorted(peaks)
     there = known.index(low)
-    around = known[there : there + 2] if high in peaks else known[there - 1 : there + 1]
+    around = known[there : there + 2] if high in peaks else known[max(there - 1, 0) : there + 1]
     if len(around) < 2 or peaks[around[0]] >= peaks[around[1]]:
         return 2 * low
     slope_bytes, batches = peaks[around[1]] - peaks[around[0]], around[1] - around[0]
-    return low + (memory_bytes - peaks[low]) * batches // slope_bytes
+    return min(low + (memory_bytes - peaks[low]) * batches // slope_bytes, _FAR * low)

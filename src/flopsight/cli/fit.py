@@ -24,7 +24,11 @@ class Fit(Command):
         parser.add_argument("--dtype", metavar="NAME", help="of the parameters: bfloat16, ...")
         parser.add_argument("--allocator", choices=["cuda"], help="sizes as PyTorch's allocator for it takes them")
         parser.add_argument(
-            "--micro-batches", type=_model.positive, default=4, metavar="N", help="of gradient accumulation (default: 4)"
+            "--micro-batches",
+            type=_model.positive,
+            default=4,
+            metavar="N",
+            help="of gradient accumulation (default: 4)",
         )
 
     def run(self, options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flopsight.sources import Source
 
+_UNITS = {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _NO_LIMIT = "none"
 
 
@@ -145,7 +146,7 @@ def _seconds(text: str) -> float | None:
 def _bytes(text: str) -> int | None:
     if text == _NO_LIMIT:
         return None
-    try:
-        return _model.nbytes(text)
-    except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, or {_NO_LIMIT}") from None
+    read = re.fullmatch(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})", text)
+    if not read or not float(read[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 512MiB or 8GiB, or {_NO_LIMIT}")
+    return int(float(read[1]) * _UNITS[read[2]])

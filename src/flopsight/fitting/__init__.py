@@ -112,16 +112,21 @@ class _Search:
 
         known: parts of peaks, by the examples of one micro-batch.
         """
+        parts = program.micro_batches
+        first = -(-self.batch // parts)
 
-        def peak_at(examples: int) -> int:
-            if examples not in known:
-                known[examples] = self.parts(program.run(program.micro_batches * examples))
+        def peak_at(examples: int) -> int | None:
+            try:
+                known[examples] = known.get(examples) or self.parts(program.run(parts * examples))
+            except FlopsightError:
+                if examples <= first:
+                    raise
+                return None
             return sum(known[examples].values())
 
-        first = -(-self.batch // program.micro_batches)
         peak = peak_at(first)
-        most = largest(peak_at, self.memory_bytes, first)
-        return Row(name, changes, program.micro_batches * first, peak, known[first], program.micro_batches * most)
+        most, at_least = largest(peak_at, self.memory_bytes, first)
+        return Row(name, changes, parts * first, peak, known[first], parts * most, at_least)
 
 
 def _step(optimizer: Any, *, backward: bool) -> str:

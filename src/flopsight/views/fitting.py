@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flopsight import units
-from flopsight.analysis.fitting import MOST, Fit, Row
+from flopsight.analysis.fitting import Fit, Row
 from flopsight.views.drawing import lines
 
 _COLUMNS = ("", "peak", "fits", "most of it", "largest batch")
@@ -75,5 +75,5 @@ def _cells(fit: Fit, row: Row) -> list[str]:
         units.size(row.peak_bytes or 0),
         "yes" if fit.holds(row) else "no",
         most,
-        f">= {units.exact(largest)}" if largest >= MOST else units.exact(largest) if largest else "none",
+        f"{'>= ' * row.at_least}{units.exact(largest)}" if largest else "none",
     ]
