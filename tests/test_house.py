@@ -20,7 +20,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
-    "generation", "sweeping", "closed_form", "loading",
+    "generation", "sweeping", "closed_form", "loading", "devices",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -32,10 +32,11 @@ MAY_IMPORT = {
     "record": {"conventions", "calls", "cost", "errors"},
     "sizes": set(),
     "schema": set(),
+    "devices": {"errors"},
     "saving": {"schema", "record", "calls", "cost", "errors"},
-    "analysis": {"conventions", "record", "calls", "cost", "units", "errors"},
-    "views": {"analysis", "saving", "conventions", "record", "calls", "cost", "units", "errors"},
-    "profiles": {"views", "analysis", "saving", "conventions", "record", "calls"},
+    "analysis": {"devices", "conventions", "record", "calls", "cost", "units", "errors"},
+    "views": {"analysis", "devices", "saving", "conventions", "record", "calls", "cost", "units", "errors"},
+    "profiles": {"views", "analysis", "devices", "saving", "conventions", "record", "calls"},
     "closed_form": {
         "sizes",
         "profiles",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flopsight.closed_form import ClosedForm
     from flopsight.conventions import Convention
     from flopsight.cost import Cost, TensorSpec
+    from flopsight.devices import Device
     from flopsight.formulas.registry import formula
     from flopsight.generation import Generation, profile_generate
     from flopsight.loading import load
@@ -24,6 +25,7 @@ _HOME = {
     "ClosedForm": "closed_form",
     "Convention": "conventions",
     "Cost": "cost",
+    "Device": "devices",
     "Generation": "generation",
     "Profile": "profiles",
     "Profiler": "tracing.profiler",
@@ -42,6 +44,7 @@ __all__ = [
     "ClosedForm",
     "Convention",
     "Cost",
+    "Device",
     "Generation",
     "Profile",
     "Profiler",

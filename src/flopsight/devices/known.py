@@ -42,8 +42,8 @@ def load(path: str | os.PathLike[str]) -> Device:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DeviceError(
-            f"{os.fspath(path)} is no device's file ({type(error).__name__}: {error}). Make one with: flopsight devices "
-            "--measure --out FILE."
+            f"{os.fspath(path)} is no device's file ({type(error).__name__}: {error}). Make one with: "
+            "flopsight devices --measure --out FILE."
         ) from error
     if not isinstance(data, dict):
         raise DeviceError(f"{os.fspath(path)} is no device's file: it holds no JSON object.")
