@@ -20,7 +20,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
-    "generation", "sweeping", "closed_form", "loading", "devices",
+    "generation", "sweeping", "closed_form", "loading", "devices", "measuring", "metering",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -53,6 +53,8 @@ MAY_IMPORT = {
     "tracing": {"formulas", "closed_form", "sizes", "profiles", "record", "calls", "cost", "errors"},
     "sources": {"tracing", "errors"},
     "generation": {"tracing", "profiles", "views", "analysis", "record", "errors"},
+    "measuring": {"tracing", "profiles", "views", "analysis", "devices", "cost", "units", "errors"},
+    "metering": {"profiles", "analysis", "conventions", "devices", "record", "errors"},
     "sweeping": {"sources", "tracing", "views", "record", "units", "errors"},
     "coverage": {"sources", "tracing", "formulas", "errors"},
     "compat": PUBLIC | {"analysis"},
@@ -62,7 +64,7 @@ MAY_IMPORT = {
 }
 """By room: the rooms it may import. A room is a file or folder of the package."""
 
-TORCH = {"tracing", "sources", "coverage", "generation", "compat"}
+TORCH = {"tracing", "sources", "coverage", "generation", "measuring", "compat"}
 
 
 class Import(NamedTuple):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flopsight.formulas.registry import formula
     from flopsight.generation import Generation, profile_generate
     from flopsight.loading import load
+    from flopsight.measuring import measure
+    from flopsight.metering import Meter
     from flopsight.profiles import Profile
     from flopsight.sweeping import Row, sweep
     from flopsight.tracing.inputs import plain, spec
@@ -27,12 +29,14 @@ _HOME = {
     "Cost": "cost",
     "Device": "devices",
     "Generation": "generation",
+    "Meter": "metering",
     "Profile": "profiles",
     "Profiler": "tracing.profiler",
     "Row": "sweeping",
     "TensorSpec": "cost",
     "formula": "formulas.registry",
     "load": "loading",
+    "measure": "measuring",
     "plain": "tracing.inputs",
     "profile": "tracing.tracer",
     "profile_generate": "generation",
@@ -46,12 +50,14 @@ __all__ = [
     "Cost",
     "Device",
     "Generation",
+    "Meter",
     "Profile",
     "Profiler",
     "Row",
     "TensorSpec",
     "formula",
     "load",
+    "measure",
     "plain",
     "profile",
     "profile_generate",

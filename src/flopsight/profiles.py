@@ -18,7 +18,6 @@ from flopsight.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
-
     from matplotlib.axes import Axes
 
     from flopsight.analysis.utilisation import Utilisation

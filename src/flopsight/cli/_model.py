@@ -15,7 +15,9 @@ from flopsight.errors import InputError
 from flopsight.units import printable, shortened
 
 if TYPE_CHECKING:
+    from flopsight.devices import Device
     from flopsight.generation import Generation
+    from flopsight.measuring import Measurement
     from flopsight.profiles import Profile
     from flopsight.sources import Workload
 
@@ -34,7 +36,17 @@ class Input(NamedTuple):
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL and the options of a run."""
+    """Add MODEL and the options of a run without values."""
+    add_workload(parser)
+    parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
+    parser.add_argument(
+        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
+
+
+def add_workload(parser: argparse.ArgumentParser) -> None:
+    """Add MODEL and the options that say what to call it with."""
     parser.add_argument("model", metavar="MODEL", help="torchvision:NAME, timm:NAME, path/to/net.py:NAME, ...")
     parser.add_argument(
         "--input",
@@ -55,26 +67,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", metavar="NAME", help="what for: causal-lm, classification, ... (transformers:)")
     parser.add_argument("--backward", action="store_true", help="count the backward pass too")
     parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
-    parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
-    parser.add_argument(
-        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
-    )
-    parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
 
 
 def run_model(options: argparse.Namespace) -> Profile:
     """Build the model and profile it. Raises: FlopsightError."""
-    given = [read_input(text) for text in options.input]
-    keywords = read_kwargs(options.kwargs)
-    with _telling(f"Building {options.model}") as tell:
-        from flopsight.sources import Sizes, resolve
-
-        sizes = Sizes(options.batch, options.seq, options.image, options.audio, options.frames)
-        workload = resolve(options.model, real=options.execute, train=options.train, sizes=sizes, task=options.task)
-        tell(f"Measuring {workload.name}")
+    with _built(options, real=options.execute) as (workload, args, kwargs):
         from flopsight.tracing.tracer import profile
 
-        args, kwargs = _arguments(workload, given, keywords)
         record = profile(
             workload.model,
             args,
@@ -86,6 +85,37 @@ def run_model(options: argparse.Namespace) -> Profile:
         )
         record.about["address"] = options.model
         return record
+
+
+def run_measurement(options: argparse.Namespace, device: Device | None) -> Measurement:
+    """Build the model and run it for real, against a device or this machine. Raises: FlopsightError."""
+    with _built(options, real=False) as (workload, args, kwargs):
+        from flopsight.measuring import measure
+
+        return measure(
+            workload.model,
+            args,
+            kwargs=kwargs,
+            on=options.device,
+            device=device,
+            backward=options.backward,
+            min_run_s=options.seconds,
+        )
+
+
+@contextmanager
+def _built(options: argparse.Namespace, *, real: bool) -> Iterator[tuple[Workload, tuple[Any, ...], dict[str, Any]]]:
+    """The model that the options name, and what to call it with; a line on the terminal meanwhile."""
+    given = [read_input(text) for text in options.input]
+    keywords = read_kwargs(options.kwargs)
+    with _telling(f"Building {options.model}") as tell:
+        from flopsight.sources import Sizes, resolve
+
+        sizes = Sizes(options.batch, options.seq, options.image, options.audio, options.frames)
+        workload = resolve(options.model, real=real, train=options.train, sizes=sizes, task=options.task)
+        tell(f"Measuring {workload.name}")
+        args, kwargs = _arguments(workload, given, keywords)
+        yield workload, args, kwargs
 
 
 def run_generation(options: argparse.Namespace) -> Generation:

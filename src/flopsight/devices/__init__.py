@@ -3,7 +3,6 @@
 `published.json` holds what makers publish, each with its source; `flopsight devices` lists it.
 """
 
-from flopsight.devices.device import Device
-from flopsight.devices.known import get, load, names, save
+from flopsight.devices.device import Device, get, names
 
-__all__ = ["Device", "get", "load", "names", "save"]
+__all__ = ["Device", "get", "names"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from flopsight.errors import DeviceError, near
@@ -13,7 +18,7 @@ RATES = ("float64", "float32", "tf32", "float16", "bfloat16", "float8", "int8")
 
 _AS = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
 _BYTES = ("int8", "uint8", "qint8", "quint8")
-_WHOLE = ("bool", "int", "uint", "qint", "quint", "none")
+_WHOLE = ("bool", "int16", "uint16", "int32", "uint32", "int64", "uint64", "qint32", "none")
 
 _KINDS = ("gpu", "tpu", "cpu")
 
@@ -62,26 +67,47 @@ class Device:
         for value in [*needed, *(value for value in optional if value is not None)]:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise DeviceError(f"The device {self.name!r} has {value!r} where a number above 0 is needed.")
+        if isinstance(self.cache_bytes, bool) or not isinstance(self.cache_bytes, int) or self.cache_bytes < 0:
+            raise DeviceError(f"The device {self.name!r} has a cache of {self.cache_bytes!r} bytes; 0 is none.")
         if not self.rates:
             raise DeviceError(f"The device {self.name!r} has no rate; give one for a dtype, as {{'float32': 1e12}}.")
 
     @staticmethod
     def get(device: str | Device) -> Device:
         """The published device of that name; one given as such is handed back. Raises: DeviceError."""
-        from flopsight.devices.known import get
-
         return get(device)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Device:
+        """The device in a file that `save` or `flopsight devices --measure --out FILE` wrote. Raises: DeviceError."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DeviceError(
+                f"{os.fspath(path)} is no device's file ({type(error).__name__}: {error}). Make one with: "
+                "flopsight devices --measure --out FILE."
+            ) from error
+        if not isinstance(data, dict):
+            raise DeviceError(f"{os.fspath(path)} is no device's file: it holds no JSON object.")
+        return Device.from_dict(data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the device as JSON. Raises: DeviceError if the file cannot be written."""
+        try:
+            Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise DeviceError(f"{os.fspath(path)} cannot be written: {error.strerror}.") from error
 
     def rate(self, dtype: str) -> float:
         """Operations a second of matrix products in a dtype, by PyTorch's name or one of `RATES`.
 
-        Complex numbers go by their parts, every float8 as one, integers of a byte by `int8`, and other integers by the
-        `vector_rate`. Raises: DeviceError where the device has no rate for it.
+        Complex numbers go by their parts, every float8 as one, integers of a byte by `int8`, and wider ones by
+        `other_rate`. Raises: DeviceError where the device has no rate for it.
         """
         own = _AS.get(dtype, "float8" if dtype.startswith("float8") else "int8" if dtype in _BYTES else dtype)
         if own in self.rates:
             return self.rates[own]
-        if dtype.startswith(_WHOLE):
+        if dtype in _WHOLE:
             return self.other_rate
         raise DeviceError(
             f"{self.title or self.name} has no rate for {dtype}; it has {', '.join(self.rates)}. Say which of them the "
@@ -115,3 +141,27 @@ class Device:
 
 _TABLES = ("rates", "sparse_rates")
 _NEEDED = ("name", "kind", "rates", "memory_bytes", "memory_bytes_per_s")
+
+
+@cache
+def _published() -> dict[str, Device]:
+    table = json.loads(files("flopsight.devices").joinpath("published.json").read_text(encoding="utf-8"))
+    return {name: Device.from_dict({"name": name, **facts}) for name, facts in table.items()}
+
+
+def names() -> list[str]:
+    """The names of the published devices, by maker and age."""
+    return list(_published())
+
+
+def get(device: str | Device) -> Device:
+    """The published device of that name; one given as such is handed back. Raises: DeviceError with near matches."""
+    if isinstance(device, Device):
+        return device
+    found = _published().get(device.lower().replace(" ", "-").replace("_", "-"))
+    if found is None:
+        raise DeviceError(
+            f"There is no device {device!r}; there are {', '.join(names())}.{near(device.lower(), names())} "
+            "To measure this machine: flopsight devices --measure --out FILE."
+        )
+    return found
