@@ -24,7 +24,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options of the time at best."""
     timed = parser.add_argument_group("time at best", "the least time on a device, in place of the table of counts")
     timed.add_argument("--device", metavar="NAME", help="one that flopsight devices lists: h100-sxm")
-    timed.add_argument("--device-file", metavar="FILE", help="one that flopsight devices --measure --out FILE wrote")
+    timed.add_argument("--device-file", metavar="FILE", help="one that flopsight devices --measure saved")
     timed.add_argument("--fused", action="store_true", help="as a compiler runs it at best, not operator by operator")
     timed.add_argument("--launch", type=seconds, default=0.0, metavar="SECONDS", help="what a kernel takes at least")
     timed.add_argument("--compute-dtype", metavar="DTYPE", help="what products run in, if not in their own: tf32")

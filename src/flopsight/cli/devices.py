@@ -46,7 +46,7 @@ class Devices(Command):
 
 
 def _row(device: Device) -> tuple[str, ...]:
-    rates = ", ".join(f"{dtype} {units.count(int(rate), 1)}" for dtype, rate in device.rates.items())
+    rates = ", ".join(f"{dtype} {units.count(int(rate), 2)}" for dtype, rate in device.rates.items())
     bandwidth = units.rate(device.memory_bytes_per_s, "B")
     source = f"{device.source} ({device.date})"
     return device.name, device.title, rates, units.size(device.memory_bytes, 0), bandwidth, source

@@ -19,9 +19,7 @@ class Measure(Command):
         _model.add_workload(parser)
         parser.add_argument("--device", metavar="cpu|cuda", help="where to run (default: cuda if there)")
         parser.add_argument("--against", metavar="NAME", help="a device of flopsight devices (default: this machine)")
-        parser.add_argument(
-            "--device-file", metavar="FILE", help="one that flopsight devices --measure --out FILE wrote"
-        )
+        parser.add_argument("--device-file", metavar="FILE", help="one that flopsight devices --measure saved")
         parser.add_argument("--seconds", type=_model.seconds, default=1.0, metavar="S", help="run for as long (1)")
         parser.add_argument("--depth", type=int, metavar="N", help="levels of modules (default: as many as fit)")
 

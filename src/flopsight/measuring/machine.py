@@ -1,4 +1,4 @@
-"""This machine as a `Device`: the best rates seen in matrix products, convolutions and simple passes over memory.
+"""The machine as a `Device`: the best rates seen in matrix products, convolutions and simple passes over memory.
 
 A measured rate is what PyTorch's own kernels reached, and stands for the machine's peak only as far as they reach it.
 The best of everything that was tried is taken, so that the least times made of it stay below what other kernels need.
@@ -27,7 +27,7 @@ _CONVOLUTION = (8, 128, 128, 56, 3)
 
 
 def measure_device(on: str | None = None) -> Device:
-    """This machine's rates, in some seconds. on: `cpu` or `cuda`; a graphics card where there is one.
+    """The rates of this machine, in some seconds. on: `cpu` or `cuda`; a graphics card where there is one.
 
     Raises: InputError.
     """

@@ -41,7 +41,7 @@ class Measurement(measured.Measurement):
 
 
 def measure(
-    model: nn.Module,
+    model: nn.Module | Callable[..., Any],
     inputs: Any = None,
     *,
     kwargs: Mapping[str, Any] | None = None,
@@ -53,7 +53,7 @@ def measure(
     """Run a copy of `model` for real and hold the time against the least that its operators need.
 
     inputs, kwargs: as for `flopsight.profile`. on: `cpu` or `cuda`; a graphics card where there is one.
-    device: what it is held against, by name or as such; if not given, this machine, which takes some seconds to measure.
+    device: what it is held against, by name or as such; if not given, this machine, which is measured.
     backward: forward and backward, rather than the forward alone without gradients. min_run_s: for how long at least.
     A model without weights gets random ones.
 

@@ -45,9 +45,8 @@ def _valued(tensor: torch.Tensor, name: str, at: torch.device, generator: torch.
     elif not tensor.is_floating_point():
         moved = torch.zeros(tensor.shape, dtype=tensor.dtype, device=at)
     elif tensor.ndim < 2:
-        moved = torch.full(
-            tensor.shape, 0.0 if "bias" in name or "mean" in name else 1.0, dtype=tensor.dtype, device=at
-        )
+        value = 0.0 if "bias" in name or "mean" in name else 1.0
+        moved = torch.full(tensor.shape, value, dtype=tensor.dtype, device=at)
     else:
         spread = 1 / math.sqrt(max(1, tensor.numel() // tensor.shape[0]))
         moved = torch.empty(tensor.shape, dtype=tensor.dtype, device=at).normal_(0, spread, generator=generator)

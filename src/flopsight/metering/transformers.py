@@ -11,11 +11,11 @@ try:
     from transformers import TrainerCallback
 except ModuleNotFoundError as error:
     raise MissingLibraryError(
-        "This callback needs the library transformers, which is not installed. Install it with: pip install transformers"
+        "The callback needs the library transformers, which is not installed. Install it with: pip install transformers"
     ) from error
 
 
-class MeterCallback(TrainerCallback):  # type: ignore[misc]
+class MeterCallback(TrainerCallback):
     """Adds a meter's readings to what the Trainer logs, as `flopsight/mfu` and so on.
 
     meter: of the work of one batch on one device; batches that are accumulated count each.
