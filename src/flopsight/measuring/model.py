@@ -14,6 +14,7 @@ from torch.utils.benchmark import Timer
 
 from flopsight import units
 from flopsight.analysis import measured
+from flopsight.analysis.kernels import kernels
 from flopsight.analysis.utilisation import utilisation
 from flopsight.devices import Device, get
 from flopsight.errors import InputError, ModelError, out_of_memory
@@ -97,14 +98,14 @@ def measure(
 
 
 def _refuse_what_does_not_fit(record: Profile, at: torch.device, *, backward: bool) -> None:
-    """Raises: InputError where weights, gradients and what one operator takes are more than there is."""
+    """Raises: InputError where weights, gradients and what one operator returns are more than there is."""
     held = record.params.nbytes * (2 if backward else 1) + record.params.buffer_bytes
-    largest = max((op.read_bytes + op.written_bytes for op in record.operations), default=0)
+    largest = max((kernel.written_bytes for kernel in kernels(record)), default=0)
     needed, free = held + largest, free_bytes(at)
     if needed > free:
         raise InputError(
             f"{record.model} needs at least {units.size(needed)} (weights{' and gradients' if backward else ''}, and "
-            f"the tensors of its largest operator), and {at} has {units.size(free)} free; give smaller inputs or a "
+            f"the results of its largest operator), and {at} has {units.size(free)} free; give smaller inputs or a "
             "smaller model, or ask for the least time alone, which needs no memory: profile.roofline."
         )
 

@@ -40,6 +40,8 @@ def with_weights(model: nn.Module, at: torch.device) -> nn.Module:
 
 def _valued(tensor: torch.Tensor, name: str, at: torch.device, generator: torch.Generator) -> Any:
     """The tensor on a device. One without values gets those of a fresh layer: matrices by their fan-in, scales of 1."""
+    if tensor.device == at:
+        return tensor
     if not tensor.is_meta:
         moved = tensor.detach().to(at)
     elif not tensor.is_floating_point():

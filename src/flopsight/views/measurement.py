@@ -49,7 +49,7 @@ def sentences(measurement: Measurement) -> Iterator[str]:
     roofline = measurement.roofline
     yield (
         f"Measured: {units.time(measurement.seconds)}, the median of {measurement.runs} runs (quartiles "
-        f"{units.time(measurement.spread_s)} apart, fastest {units.time(measurement.best_s)}); each module with a clock."
+        f"{units.time(measurement.spread_s)} apart, fastest {units.time(measurement.best_s)}); modules with clocks."
     )
     yield (
         f"Least time of a repeated run: {units.time(roofline.repeated_s)}; measured is "
