@@ -13,7 +13,7 @@ from command_line import refused, run
 import flopsight
 from flopsight import cli
 from flopsight.cli import _model, _output
-from flopsight.cli._model import Input, read_input
+from flopsight.cli._values import Input, read_input
 from flopsight.errors import InputError
 from flopsight.sources import Workload
 

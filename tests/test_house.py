@@ -20,7 +20,7 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
-    "generation", "sweeping", "closed_form", "loading", "fitting",
+    "generation", "sweeping", "closed_form", "loading", "fitting", "devices", "measuring", "metering",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -32,10 +32,11 @@ MAY_IMPORT = {
     "record": {"conventions", "calls", "cost", "errors"},
     "sizes": set(),
     "schema": {"calls"},
+    "devices": {"errors"},
     "saving": {"schema", "record", "calls", "cost", "errors"},
-    "analysis": {"conventions", "record", "calls", "cost", "units", "errors"},
-    "views": {"analysis", "saving", "conventions", "record", "calls", "cost", "units", "errors"},
-    "profiles": {"views", "analysis", "saving", "conventions", "record", "calls"},
+    "analysis": {"devices", "conventions", "record", "calls", "cost", "units", "errors"},
+    "views": {"analysis", "devices", "saving", "conventions", "record", "calls", "cost", "units", "errors"},
+    "profiles": {"views", "analysis", "devices", "saving", "conventions", "record", "calls"},
     "closed_form": {
         "sizes",
         "profiles",
@@ -53,6 +54,8 @@ MAY_IMPORT = {
     "sources": {"tracing", "errors"},
     "generation": {"tracing", "profiles", "views", "analysis", "record", "errors"},
     "fitting": {"tracing", "sources", "profiles", "views", "analysis", "errors"},
+    "measuring": {"tracing", "profiles", "views", "analysis", "devices", "cost", "units", "errors"},
+    "metering": {"profiles", "analysis", "conventions", "devices", "record", "errors"},
     "sweeping": {"sources", "tracing", "views", "record", "units", "errors"},
     "coverage": {"sources", "tracing", "formulas", "errors"},
     "compat": PUBLIC | {"analysis"},
@@ -62,7 +65,7 @@ MAY_IMPORT = {
 }
 """By room: the rooms it may import. A room is a file or folder of the package."""
 
-TORCH = {"tracing", "sources", "coverage", "generation", "fitting", "compat"}
+TORCH = {"tracing", "sources", "coverage", "generation", "fitting", "measuring", "compat"}
 
 
 class Import(NamedTuple):

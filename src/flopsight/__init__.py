@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from flopsight.closed_form import ClosedForm
     from flopsight.conventions import Convention
     from flopsight.cost import Cost, TensorSpec
+    from flopsight.devices import Device
     from flopsight.fitting import Fit, fit
     from flopsight.formulas.registry import formula
     from flopsight.generation import Generation, profile_generate
     from flopsight.loading import load
+    from flopsight.measuring import measure
+    from flopsight.metering import Meter
     from flopsight.profiles import Profile
     from flopsight.sweeping import Row, sweep
     from flopsight.tracing.inputs import plain, spec
@@ -25,8 +28,10 @@ _HOME = {
     "ClosedForm": "closed_form",
     "Convention": "conventions",
     "Cost": "cost",
+    "Device": "devices",
     "Fit": "fitting",
     "Generation": "generation",
+    "Meter": "metering",
     "Profile": "profiles",
     "Profiler": "tracing.profiler",
     "Row": "sweeping",
@@ -34,6 +39,7 @@ _HOME = {
     "fit": "fitting",
     "formula": "formulas.registry",
     "load": "loading",
+    "measure": "measuring",
     "plain": "tracing.inputs",
     "profile": "tracing.tracer",
     "profile_generate": "generation",
@@ -45,8 +51,10 @@ __all__ = [
     "ClosedForm",
     "Convention",
     "Cost",
+    "Device",
     "Fit",
     "Generation",
+    "Meter",
     "Profile",
     "Profiler",
     "Row",
@@ -54,6 +62,7 @@ __all__ = [
     "fit",
     "formula",
     "load",
+    "measure",
     "plain",
     "profile",
     "profile_generate",

@@ -44,7 +44,7 @@ class Operation:
 
     def tensors(self) -> Iterator[TensorSpec]:
         """Every input tensor, lists opened."""
-        return _flat(tuple(self.inputs.values()))
+        return opened(tuple(self.inputs.values()))
 
     @property
     def read_bytes(self) -> int:
@@ -57,12 +57,13 @@ class Operation:
         return sum(spec.nbytes for spec in self.outputs)
 
 
-def _flat(specs: Specs) -> Iterator[TensorSpec]:
+def opened(specs: Specs) -> Iterator[TensorSpec]:
+    """The tensors passed as one argument, lists opened."""
     if isinstance(specs, TensorSpec):
         yield specs
     elif specs is not None:
         for spec in specs:
-            yield from _flat(spec)
+            yield from opened(spec)
 
 
 class ParameterRecord(NamedTuple):

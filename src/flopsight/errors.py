@@ -7,6 +7,7 @@ FlopsightError
 ├── UnknownOperatorError (LookupError)      strict=True, and an operator has no formula
 ├── FormulaError (ValueError)               a rule for an operator is wrong
 ├── ConventionError (LookupError)           no convention of that name
+├── DeviceError (LookupError)               no device of that name, or it has no rate for a dtype
 ├── MissingLibraryError (ImportError)       an optional library is needed
 └── ProfileFormatError (ValueError)         a file is not a saved profile
 
@@ -44,6 +45,10 @@ class FormulaError(FlopsightError, ValueError):
 
 class ConventionError(FlopsightError, LookupError):
     """There is no convention of that name."""
+
+
+class DeviceError(FlopsightError, LookupError):
+    """There is no device of that name, its description is wrong, or it has no rate for a dtype."""
 
 
 class MissingLibraryError(FlopsightError, ImportError):

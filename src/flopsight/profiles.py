@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flopsight import saving
-from flopsight.analysis import explain
+from flopsight.analysis import explain, roofline
 from flopsight.analysis import memory as analysis_memory
 from flopsight.analysis.experts import Experts, experts
 from flopsight.conventions import Convention
@@ -19,6 +19,10 @@ from flopsight.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
+
+    from flopsight.analysis.utilisation import Utilisation
+    from flopsight.devices import Device
 
 
 class Explanation(explain.Explanation):
@@ -35,6 +39,21 @@ class Memory(analysis_memory.Memory):
 
     def __str__(self) -> str:
         from flopsight.views.memory import render
+
+        return render(self)
+
+
+class Roofline(roofline.Roofline):
+    """How long a device needs for a run at best, and where the time goes; `print` it to read it."""
+
+    def plot(self) -> Axes:
+        """Rate against intensity, a dot for each family of operators, under the device's roofs. Needs matplotlib."""
+        from flopsight.views.roofline_plot import plot
+
+        return plot(self)
+
+    def __str__(self) -> str:
+        from flopsight.views.roofline import render
 
         return render(self)
 
@@ -62,6 +81,44 @@ class Profile(Record):
     def memory_with(self, allocator: str | None) -> Memory:
         """Memory as an allocator takes it: `cuda` for PyTorch's caching one. Raises: InputError."""
         return Memory(**vars(analysis_memory.memory(self, allocator)))
+
+    def roofline(
+        self,
+        device: str | Device,
+        *,
+        fused: bool = False,
+        launch_s: float = 0.0,
+        compute_dtype: str | None = None,
+    ) -> Roofline:
+        """How long a device needs for the run at best, by module and operator; `print` it to read it.
+
+        device: a name (`flopsight devices` lists them) or a `flopsight.Device`.
+        fused: as a compiler runs it at best, rather than operator by operator. launch_s: what each kernel takes at
+        least. compute_dtype: what contractions of floating-point numbers are computed in, if not in their own dtype
+        (`tf32`).
+
+        Raises: DeviceError for an unknown device or a dtype that it has no rate for; InputError.
+        """
+        made = roofline.roofline(self, device, fused=fused, launch_s=launch_s, compute_dtype=compute_dtype)
+        return Roofline(**vars(made))
+
+    def mfu(
+        self,
+        seconds: float,
+        device: str | Device,
+        *,
+        convention: str | Convention = "flops",
+        compute_dtype: str | None = None,
+    ) -> Utilisation:
+        """Of what a device could have computed while the run took so many seconds, how much the run is.
+
+        The result's `mfu` is the model's share (each operation that the model needs, once), `hfu` that of the hardware
+        (with what activation checkpointing computes again). convention: what counts as an operation.
+        compute_dtype: as for `roofline`. Raises: ConventionError, DeviceError, InputError.
+        """
+        from flopsight.analysis.utilisation import utilisation
+
+        return utilisation(self, seconds, device, convention=convention, compute_dtype=compute_dtype)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON (compressed if the name ends in `.gz`)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _SI = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_PARTS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -47,7 +48,28 @@ def size(number_bytes: int, digits: int = 2) -> str:
     return f"{number_bytes} B"
 
 
-def share(part: int, whole: int) -> str:
+def time(seconds: float) -> str:
+    """A length of time: `time(0.00415)` is `'4.15 ms'`; none is `'0'`."""
+    for factor, unit in _PARTS:
+        if seconds >= factor:
+            return f"{seconds / factor:.3g} {unit}" if seconds < 1000 else f"{seconds:,.0f} s"
+    return f"{seconds / 1e-9:.2g} ns" if seconds else "0"
+
+
+def rate(per_s: float, unit: str = "") -> str:
+    """So many a second, with an SI prefix: `rate(3.35e12, "B")` is `'3.35 TB/s'`."""
+    for factor, prefix in _SI:
+        if per_s >= factor:
+            return f"{per_s / factor:,.4g} {prefix}{unit}/s"
+    return f"{per_s:,.4g} {unit}/s"
+
+
+def ratio(number: float) -> str:
+    """A quotient to one digit after the point: `ratio(12.345)` is `'12.3'`; without end, `'-'`."""
+    return "-" if number == float("inf") else f"{number:,.1f}"
+
+
+def share(part: float, whole: float) -> str:
     """A part as a percentage: `share(1, 4)` is `'25.0%'`; of nothing, `'-'`."""
     return f"{100 * part / whole:.1f}%" if whole else "-"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import refused, run
 
-from flopsight.cli._model import nbytes
+from flopsight.cli._values import nbytes
 
 NET = """
 import torch

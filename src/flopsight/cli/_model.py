@@ -3,60 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from flopsight.cost import product
+from flopsight.cli import _values
 from flopsight.errors import InputError
-from flopsight.units import printable, shortened
+from flopsight.units import printable
 
 if TYPE_CHECKING:
+    from flopsight.devices import Device
     from flopsight.fitting import Fit
     from flopsight.generation import Generation
+    from flopsight.measuring import Measurement
     from flopsight.profiles import Profile
     from flopsight.sources import Workload
 
 
-_MOST_DIMENSIONS = 64
-_DIGITS = 30  # of a size; one with more is larger than any tensor's, and Python refuses to read thousands
-_UNITS = {"B": 1} | {
-    f"{prefix}{unit}": base**power
-    for base, unit in ((1024, "IB"), (1000, "B"))
-    for power, prefix in enumerate("KMGTP", 1)
-}
-_MOST_ELEMENTS = 2**63 // 16  # PyTorch counts bytes in 64 bits, and an element takes up to 16
-
-
-class Input(NamedTuple):
-    """A tensor as given: the argument's name (empty for the next positional one), sizes, and dtype if given."""
-
-    name: str
-    sizes: tuple[int | str, ...]
-    dtype: str | None
-
-
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL and the options of a run."""
+    """Add MODEL and the options of a run without values."""
     add_workload(parser)
-    parser.add_argument("--backward", action="store_true", help="count the backward pass too")
-    parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
+    add_passes(parser)
     parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
     parser.add_argument(
-        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
+        "--proposals", type=_values.positive, metavar="N", help="assume N boxes (elements) where values decide how many"
     )
     parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
 
 
 def add_workload(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL and the options of its inputs."""
+    """Add MODEL and the options that say what to call it with."""
     parser.add_argument("model", metavar="MODEL", help="torchvision:NAME, timm:NAME, path/to/net.py:NAME, ...")
     parser.add_argument(
         "--input",
@@ -69,33 +48,33 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         "--kwargs", default="{}", metavar="JSON", help="further arguments of forward, by name, as they are"
     )
     sizes = parser.add_argument_group("sizes of a model's own inputs", "of torchvision:, timm: and transformers:")
-    sizes.add_argument("--batch", type=positive, metavar="N", help="examples at a time (default: 1)")
-    sizes.add_argument("--seq", type=positive, metavar="N", help="tokens of text; placeholders of images come on top")
+    sizes.add_argument("--batch", type=_values.positive, metavar="N", help="examples at a time (default: 1)")
+    sizes.add_argument(
+        "--seq", type=_values.positive, metavar="N", help="tokens of text; placeholders of images come on top"
+    )
     add_media(sizes)
     parser.add_argument("--task", metavar="NAME", help="what for: causal-lm, classification, ... (transformers:)")
 
 
 def add_media(sizes: Any) -> None:
     """Add the sizes of what is not text."""
-    sizes.add_argument("--image", type=image_size, metavar="N|HxW", help="height and width of images")
-    sizes.add_argument("--audio", type=seconds, metavar="SECONDS", help="length of audio, as 30s")
-    sizes.add_argument("--frames", type=positive, metavar="N", help="images of a video")
+    sizes.add_argument("--image", type=_values.image_size, metavar="N|HxW", help="height and width of images")
+    sizes.add_argument("--audio", type=_values.seconds, metavar="SECONDS", help="length of audio, as 30s")
+    sizes.add_argument("--frames", type=_values.positive, metavar="N", help="images of a video")
+
+
+def add_passes(parser: argparse.ArgumentParser) -> None:
+    """Add the options of training."""
+    parser.add_argument("--backward", action="store_true", help="count the backward pass too")
+    parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
 
 
 def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: str | None = None) -> Profile:
     """Build the model and profile it. Raises: FlopsightError."""
-    given = [read_input(text) for text in options.input]
-    keywords = read_kwargs(options.kwargs)
-    with _telling(f"Building {options.model}") as tell:
-        from flopsight.sources import Sizes, resolve
-
-        sizes = Sizes(options.batch, options.seq, options.image, options.audio, options.frames)
-        workload = resolve(options.model, real=options.execute, train=options.train, sizes=sizes, task=options.task)
-        tell(f"Measuring {workload.name}")
+    with _built(options, real=options.execute) as (workload, args, kwargs):
         from flopsight.tracing.optimizers import named
         from flopsight.tracing.tracer import profile
 
-        args, kwargs = _arguments(workload, given, keywords)
         with workload.doubted():
             record = profile(
                 workload.model,
@@ -114,8 +93,8 @@ def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: s
 
 def run_fit(options: argparse.Namespace) -> Fit:
     """Build the model, and see what fits. Raises: FlopsightError."""
-    given = [read_input(text) for text in options.input]
-    keywords = read_kwargs(options.kwargs)
+    given = [_values.read_input(text) for text in options.input]
+    keywords = _values.read_kwargs(options.kwargs)
     with _telling(f"Building {options.model}") as tell:
         from flopsight.fitting import fit
         from flopsight.sources import Sizes, in_dtype, resolve
@@ -145,14 +124,45 @@ def run_fit(options: argparse.Namespace) -> Fit:
         )
 
 
-def _at(given: list[Input], batch: int) -> list[Input]:
+def _at(given: list[_values.Input], batch: int) -> list[_values.Input]:
     """The inputs with a number in place of the batch's name."""
     return [item._replace(sizes=tuple(batch if size == "batch" else size for size in item.sizes)) for item in given]
 
 
+def run_measurement(options: argparse.Namespace, device: Device | None) -> Measurement:
+    """Build the model and run it for real, against a device or this machine. Raises: FlopsightError."""
+    with _built(options, real=False) as (workload, args, kwargs):
+        from flopsight.measuring import measure
+
+        return measure(
+            workload.model,
+            args,
+            kwargs=kwargs,
+            on=options.device,
+            device=device,
+            backward=options.backward,
+            min_run_s=options.seconds,
+        )
+
+
+@contextmanager
+def _built(options: argparse.Namespace, *, real: bool) -> Iterator[tuple[Workload, tuple[Any, ...], dict[str, Any]]]:
+    """The model that the options name, and what to call it with; a line on the terminal meanwhile."""
+    given = [_values.read_input(text) for text in options.input]
+    keywords = _values.read_kwargs(options.kwargs)
+    with _telling(f"Building {options.model}") as tell:
+        from flopsight.sources import Sizes, resolve
+
+        sizes = Sizes(options.batch, options.seq, options.image, options.audio, options.frames)
+        workload = resolve(options.model, real=real, train=options.train, sizes=sizes, task=options.task)
+        tell(f"Measuring {workload.name}")
+        args, kwargs = _arguments(workload, given, keywords)
+        yield workload, args, kwargs
+
+
 def run_generation(options: argparse.Namespace) -> Generation:
     """Build the model, and measure prompt and steps. Raises: FlopsightError."""
-    given = [read_input(text) for text in options.input]
+    given = [_values.read_input(text) for text in options.input]
     if nameless := [item for item in given if not item.name]:
         sizes = ",".join(map(str, nameless[0].sizes))
         raise InputError(f"--input {sizes} has no name; write that of the argument: pixel_values={sizes}")
@@ -187,85 +197,8 @@ def _prompted(options: argparse.Namespace) -> Workload:
     return resolve(options.model, sizes=replace(media, batch=options.batch, seq=options.prompt))
 
 
-def positive(text: str) -> int:
-    """A number of at least 1, as argparse wants it. Raises: ArgumentTypeError."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no number of at least 1")
-    return int(text)
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """A side, or height and width, as argparse wants it: `384` or `384x512`. Raises: ArgumentTypeError."""
-    height, _, width = text.partition("x")
-    if not all(side.isdecimal() and int(side) for side in (height, width or height)):
-        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no size of an image; write 384 or 384x512")
-    return int(height), int(width or height)
-
-
-def nbytes(text: str) -> int:
-    """A size of memory, as argparse wants it: `80GiB`, `24GB`, `512 MiB` or a number of bytes.
-
-    Raises: ArgumentTypeError.
-    """
-    read = re.fullmatch(rf"(\d{{1,{_DIGITS}}}(?:\.\d+)?) ?({'|'.join(_UNITS)})?", text, re.IGNORECASE)
-    number = 0 if not read else int(Decimal(read[1]) * _UNITS[(read[2] or "B").upper()])
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no size of memory; write 80GiB, 24GB or bytes")
-    return number
-
-
-def seconds(text: str) -> float:
-    """A length of time, as argparse wants it: `30s` or `0.5`. Raises: ArgumentTypeError."""
-    try:
-        length = float(text.removesuffix("s"))
-    except ValueError:
-        length = 0.0
-    if not 0 < length < math.inf:
-        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no length in seconds; write 30s")
-    return length
-
-
-def read_input(text: str) -> Input:
-    """What an `--input` says: `"ids=1,128:int64"` is `Input("ids", (1, 128), "int64")`. Raises: InputError."""
-    name, equals, rest = text.rpartition("=")
-    sizes, _, dtype = rest.partition(":")
-    written = sizes.split("," if "," in sizes else "x")
-    shape = tuple(
-        size if size.isidentifier() else int(size) for size in written if size.isidentifier() or _is_size(size)
-    )
-    if len(shape) < len(written) or (equals and not name.isidentifier()):
-        raise InputError(
-            f"--input {shortened(text)!r} is no shape; write sizes, or names for them, and, if needed, a name and a "
-            "dtype: ids=1,128:int64"
-        )
-    numbers = [size for size in shape if isinstance(size, int)]
-    if len(shape) > _MOST_DIMENSIONS or product(size or 1 for size in numbers) > _MOST_ELEMENTS:
-        raise InputError(
-            f"--input {shortened(text)!r} is larger than a tensor can be, which has at most {_MOST_DIMENSIONS} "
-            "dimensions and 2**63 bytes; give smaller sizes."
-        )
-    return Input(name, shape, dtype or None)
-
-
-def _is_size(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
-
-
-def read_kwargs(text: str) -> dict[str, Any]:
-    """What `--kwargs` says. Raises: InputError."""
-    try:
-        read = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--kwargs {shortened(text)!r} is not JSON: {error}") from error
-    if not isinstance(read, dict):
-        raise InputError(
-            f'--kwargs {shortened(text)!r} is no JSON object; write arguments by name: {{"use_cache": false}}'
-        )
-    return read
-
-
 def _arguments(
-    workload: Workload, given: list[Input], keywords: dict[str, Any]
+    workload: Workload, given: list[_values.Input], keywords: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What to call the model with: what the user gave, over what the source knows."""
     from flopsight.tracing.inputs import plain, spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from flopsight.cli import Command, _model
+from flopsight.cli import Command, _model, _values
 
 
 class Fit(Command):
@@ -18,14 +18,16 @@ class Fit(Command):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare options and arguments."""
         _model.add_workload(parser)
-        parser.add_argument("--memory", type=_model.nbytes, required=True, metavar="SIZE", help="80GiB, 24GB, or bytes")
+        parser.add_argument(
+            "--memory", type=_values.nbytes, required=True, metavar="SIZE", help="80GiB, 24GB, or bytes"
+        )
         parser.add_argument("--backward", action="store_true", help="a training step, in training mode")
         parser.add_argument("--optimizer", metavar="NAME", help="with its step, and its state: adamw, sgd, ...")
         parser.add_argument("--dtype", metavar="NAME", help="of the parameters: bfloat16, ...")
         parser.add_argument("--allocator", choices=["cuda"], help="sizes as PyTorch's allocator for it takes them")
         parser.add_argument(
             "--micro-batches",
-            type=_model.positive,
+            type=_values.positive,
             default=4,
             metavar="N",
             help="of gradient accumulation (default: 4)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from flopsight.cli import Command, _model
+from flopsight.cli import Command, _model, _values
 
 
 class Memory(Command):
@@ -16,7 +16,7 @@ class Memory(Command):
         _model.add_model(parser)
         parser.add_argument("--optimizer", metavar="NAME", help="with its step, and its state: adamw, sgd, ...")
         parser.add_argument("--allocator", choices=["cuda"], help="sizes as PyTorch's allocator for it takes them")
-        parser.add_argument("--largest", type=_model.positive, default=8, metavar="N", help="storages to list")
+        parser.add_argument("--largest", type=_values.positive, default=8, metavar="N", help="storages to list")
 
     def run(self, options: argparse.Namespace) -> int:
         """Measure and print."""

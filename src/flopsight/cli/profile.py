@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from flopsight.cli import Command, _model, _output
+from flopsight.cli import Command, _device, _model, _output
 
 
 class Profile(Command):
@@ -18,9 +18,10 @@ class Profile(Command):
         """Declare options and arguments."""
         _model.add_model(parser)
         _output.add_output(parser)
+        _device.add_device(parser)
 
     def run(self, options: argparse.Namespace) -> int:
         """Measure and show."""
-        _output.check(options)
-        _output.show(_model.run_model(options), options)
+        device = _device.checked(options)
+        _device.show(_model.run_model(options), options, device)
         return 0

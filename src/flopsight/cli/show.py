@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from flopsight.cli import TRACEBACK, Command, _output
+from flopsight.cli import TRACEBACK, Command, _device, _output
 from flopsight.errors import FlopsightError, InputError, ProfileFormatError, near
 from flopsight.loading import load
 
@@ -18,10 +18,11 @@ class Show(Command):
         """Declare options and arguments."""
         parser.add_argument("file", metavar="FILE", help="the saved profile")
         _output.add_output(parser)
+        _device.add_device(parser)
 
     def run(self, options: argparse.Namespace) -> int:
         """Load and show."""
-        _output.check(options)
+        device = _device.checked(options)
         path = Path(options.file)
         try:
             profile = load(path)
@@ -29,7 +30,7 @@ class Show(Command):
             beside = [str(other) for other in path.parent.glob("*.json*")] if path.parent.is_dir() else []
             raise InputError(f"{path} cannot be read: {error.strerror}.{near(str(path), beside)}") from error
         try:
-            _output.show(profile, options)
+            _device.show(profile, options, device)
         except (FlopsightError, OSError):
             raise
         except Exception as error:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
-from flopsight.cli import Command, _model
+from flopsight.cli import Command, _values
 from flopsight.errors import InputError, near
 from flopsight.sweeping import COUNTED, MEMORY_LIMIT_BYTES, TIME_LIMIT_S, Row, summary, sweep
 from flopsight.units import exact, size
@@ -39,7 +39,7 @@ class Zoo(Command):
         parser.add_argument(
             "--only", action="append", metavar="PATTERN", help="names like 'vit*' alone; once for each pattern"
         )
-        parser.add_argument("--workers", type=_model.positive, metavar="N", help="processes at a time (default: all)")
+        parser.add_argument("--workers", type=_values.positive, metavar="N", help="processes at a time (default: all)")
         parser.add_argument(
             "--executor", metavar="ENGINE", help="dask:ADDRESS or ray:ADDRESS, in place of processes on this machine"
         )
@@ -58,7 +58,7 @@ class Zoo(Command):
             help=f"for each model: 512MiB, 8GiB or {_NO_LIMIT} (default: {size(MEMORY_LIMIT_BYTES, 0)})",
         )
         parser.add_argument(
-            "--proposals", type=_model.positive, metavar="N", help="boxes of a detection model, where values decide"
+            "--proposals", type=_values.positive, metavar="N", help="boxes of a detection model, where values decide"
         )
         parser.add_argument("--strict", action="store_true", help="exit with 1 if a model was not counted")
 

@@ -22,7 +22,8 @@ class Branch:
     """A module, or `times` equal ones, with all below.
 
     label: its name under its parent. calls: how often it was called. counts: operator calls, those below included.
-    own: operator calls of its own code. records: parameters and buffers, those below included.
+    own: operator calls of its own code. records: parameters and buffers, those below included. paths: of all that it
+    stands for.
     """
 
     path: str
@@ -32,7 +33,12 @@ class Branch:
     own: Counter[Operation]
     records: list[ParameterRecord]
     children: list[Branch] = field(default_factory=list)
-    times: int = 1
+    paths: tuple[str, ...] = ()
+
+    @property
+    def times(self) -> int:
+        """How many equal modules it stands for."""
+        return len(self.paths)
 
     @property
     def calls(self) -> int:
@@ -88,7 +94,7 @@ def _above(path: str) -> list[str]:
 
 def _branch(profile: Record, path: str, counts: Counter[Operation]) -> Branch:
     node = profile.modules[path]
-    return Branch(path, path or profile.model, node, counts, Counter(), list(node.parameters))
+    return Branch(path, path or profile.model, node, counts, Counter(), list(node.parameters), paths=(path,))
 
 
 def _finish(branch: Branch) -> None:
@@ -155,5 +161,5 @@ def _one(run: list[Branch], label: str) -> Branch:
         own=sum((branch.own for branch in run), Counter()),
         records=[record for branch in run for record in branch.records],
         children=[_one(list(same), same[0].label) for same in zip(*(branch.children for branch in run), strict=True)],
-        times=sum(branch.times for branch in run),
+        paths=tuple(path for branch in run for path in branch.paths),
     )
