@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "closed_form": {
         "sizes",
         "profiles",
+        "devices",
         "views",
         "saving",
         "conventions",

@@ -189,7 +189,7 @@ def test_wrong_sizes_are_refused_in_a_sentence(form, sizes, message) -> None:
 
 
 def test_what_is_made_of_numbers_says_so(form) -> None:
-    for ask in (form.to_dataframe, form.explain):
+    for ask in (form.to_dataframe, form.explain, lambda: form.roofline("t4"), lambda: form.mfu(1, "t4")):
         with pytest.raises(InputError, match=r"profile.at\(batch=..., seq=...\)"):
             ask()
     with pytest.raises(InputError, match="a number for each size"):

@@ -152,6 +152,14 @@ def test_the_best_convolution_counts_the_positions_that_it_reaches(monkeypatch: 
     assert machine._convolution_rate(torch.device("cpu")) == 2 * 2 * 3 * 5 * (3 * 8 - 2) ** 2
 
 
+def test_settings_are_put_back() -> None:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    with pytest.raises(ZeroDivisionError), machine._rounding(allowed=not before[0]):
+        assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is (not before[0])
+        raise ZeroDivisionError
+    assert before == (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+
+
 def test_caches_are_those_that_the_system_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(place, "_CACHES", tmp_path)
     assert place.cache_bytes(torch.device("cpu")) == 0

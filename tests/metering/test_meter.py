@@ -102,6 +102,14 @@ def test_work_is_a_profile_or_a_number(work: Any) -> None:
         Meter(work)
 
 
+def test_a_closed_form_is_no_work_without_sizes() -> None:
+    nn = pytest.importorskip("torch.nn")
+    form = flopsight.profile(nn.Linear(8, 4), ("batch", 8))
+    with pytest.raises(InputError, match="give the sizes"):
+        Meter(form)
+    assert Meter(form.at(batch=3))
+
+
 @pytest.mark.parametrize("window", [0, 1.5, True])
 def test_a_window_is_a_number_of_steps(window: Any) -> None:
     with pytest.raises(InputError, match="give a number of steps"):

@@ -97,16 +97,14 @@ class _Parameters:
         A parameter is told by its sizes, in any order, and its dtype.
         """
         own: dict[tuple[tuple[int, ...], str], list[ParameterRecord]] = {}
-        for parameter in self._modules[call.module].parameters:
-            own.setdefault(_alike(parameter.spec), []).append(parameter)
-        reads, first_bytes = [], 0
+        for held in self._modules[call.module].parameters:
+            own.setdefault(_alike(held.spec), []).append(held)
+        reads: list[tuple[TensorSpec, int]] = []
+        first_bytes = 0
         for spec, size in moved.reads:
-            alike = own.get(_alike(spec))
-            if not alike:
-                reads.append((spec, size))
-                continue
-            parameter = alike.pop(0)
-            if parameter.identity in self._read:
+            alike = own.get(_alike(spec), [])
+            parameter = next((each for each in alike if each.identity not in self._read), None)
+            if parameter is None:
                 reads.append((spec, size))
             else:
                 self._read.add(parameter.identity)

@@ -33,6 +33,7 @@ BOUNDS = ("compute", "memory", "launch")
 """What a kernel waits for: arithmetic, bytes, or being started."""
 
 _WHOLE_NUMBERS = ("bool", "int", "uint", "q")
+_ROUNDED = {"convolution", "recurrent"}
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def _work(kernel: Kernel, device: Device, launch_s: float, compute_dtype: str | 
         if operation.cost is not None:
             needed = FLOPS_PER_MAC * (operation.cost.macs - operation.cost.masked_macs)
             if needed:
-                products[computed_in(operation, compute_dtype)] += needed
+                products[computed_in(operation, compute_dtype, device)] += needed
             others += operation.cost.exact - operation.cost.linear
     compute_s = max(sum(n / device.rate(dtype) for dtype, n in products.items()), others / device.other_rate)
     moved = kernel.read_bytes + kernel.parameter_bytes + kernel.written_bytes
@@ -246,6 +247,14 @@ def _work(kernel: Kernel, device: Device, launch_s: float, compute_dtype: str | 
     return work, within_s
 
 
-def computed_in(operation: Operation, compute_dtype: str | None) -> str:
-    """What the contractions of an operator are computed in: `compute_dtype`, for floating-point numbers."""
-    return operation.dtype if compute_dtype is None or operation.dtype.startswith(_WHOLE_NUMBERS) else compute_dtype
+def computed_in(operation: Operation, compute_dtype: str | None, device: Device) -> str:
+    """What the contractions of an operator are computed in: `compute_dtype`, for floating-point numbers.
+
+    Without one it is the operator's own dtype, but in convolutions and recurrent layers of float32 it is `tf32` where
+    the device has that: PyTorch lets cuDNN round there unless it is told otherwise.
+    """
+    if operation.dtype.startswith(_WHOLE_NUMBERS):
+        return operation.dtype
+    if compute_dtype is None and operation.dtype == "float32" and operation.family in _ROUNDED:
+        return "tf32" if "tf32" in device.rates else operation.dtype
+    return compute_dtype or operation.dtype

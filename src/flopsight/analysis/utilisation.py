@@ -89,4 +89,4 @@ def utilisation(
 
 def _rate(operation: Operation, device: Device, compute_dtype: str | None) -> float:
     contracts = operation.cost is not None and operation.cost.macs
-    return device.rate(computed_in(operation, compute_dtype)) if contracts else device.other_rate
+    return device.rate(computed_in(operation, compute_dtype, device)) if contracts else device.other_rate

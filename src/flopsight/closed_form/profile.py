@@ -17,6 +17,8 @@ from flopsight.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from flopsight.devices import Device
+
 
 @dataclass(repr=False)
 class ClosedForm(Form):
@@ -53,6 +55,14 @@ class ClosedForm(Form):
     def explain(self, *conventions: str | Convention, phase: str | None = None) -> NoReturn:
         """Of numbers only: `at(...).explain(...)`. Raises: InputError."""
         raise self._needs_numbers("An explanation")
+
+    def roofline(self, device: str | Device, **options: Any) -> NoReturn:
+        """Of numbers only: `at(...).roofline(...)`. Raises: InputError."""
+        raise self._needs_numbers("A time")
+
+    def mfu(self, seconds: float, device: str | Device, **options: Any) -> NoReturn:
+        """Of numbers only: `at(...).mfu(...)`. Raises: InputError."""
+        raise self._needs_numbers("A utilisation")
 
     def plot(self, name: str, sizes: Sequence[int], *, quantity: str = "flops", **known: int) -> Axes:
         """A quantity against a size, with the shares of the largest modules: `plot("seq", range(1, 4097), batch=1)`.

@@ -7,7 +7,8 @@ The best of everything that was tried is taken, so that the least times made of 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch.utils.benchmark import Timer
@@ -34,12 +35,12 @@ def measure_device(on: str | None = None) -> Device:
     at = place(on)
     cached = cache_bytes(at)
     rates = {}
-    for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
-        rate = _product_rate(dtype, at)
-        if rate:
-            rates[str(dtype).removeprefix("torch.")] = rate
-    if at.type == "cuda" and (rate := _tf32_rate(at)):
-        rates["tf32"] = rate
+    with _rounding(allowed=False):
+        for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
+            rates[str(dtype).removeprefix("torch.")] = _product_rate(dtype, at)
+    if at.type == "cuda":
+        with _rounding(allowed=True):
+            rates["tf32"] = _product_rate(torch.float32, at)
     large = max(_LARGE_BYTES, 4 * cached)
     through = _passing_rate((large,), at)
     inside = _passing_rate(_steps(_SMALLEST_BYTES, (cached or large) // 4), at)
@@ -47,7 +48,7 @@ def measure_device(on: str | None = None) -> Device:
         name=f"this-{at.type}",
         title=title(at),
         kind="gpu" if at.type == "cuda" else "cpu",
-        rates=rates,
+        rates={name: rate for name, rate in rates.items() if rate},
         memory_bytes=memory_bytes(at),
         memory_bytes_per_s=through if cached else max(through, inside),
         cache_bytes=cached,
@@ -90,14 +91,16 @@ def _convolution_rate(at: torch.device) -> float:
     return best
 
 
-def _tf32_rate(at: torch.device) -> float:
-    """The rate of float32 products with rounded factors; the setting is put back."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = True
+@contextmanager
+def _rounding(*, allowed: bool) -> Iterator[None]:
+    """Whether graphics cards may round the factors of float32 products; the settings are put back."""
+    matrices, others = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matrices.allow_tf32, others.allow_tf32
+    matrices.allow_tf32 = others.allow_tf32 = allowed
     try:
-        return _product_rate(torch.float32, at)
+        yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        matrices.allow_tf32, others.allow_tf32 = before
 
 
 def _steps(first: int, last: int) -> Iterable[int]:

@@ -75,6 +75,10 @@ class Meter:
             raise InputError(f"The window is {window!r}; give a number of steps, at least 1.")
         self._model_s = self._hardware_s = None if device is None else 0.0
         if isinstance(work, Record):
+            if not isinstance(work.flops, int):
+                raise InputError(
+                    "The work is of formulas, and a step has a number of FLOPs; give the sizes: form.at(...)"
+                )
             self._flops = work.flops - work.total("flops", phase=RECOMPUTE)
             if device is not None:
                 used = utilisation(work, _LONG_S, device, compute_dtype=dtype)

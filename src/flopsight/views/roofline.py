@@ -40,7 +40,10 @@ def title(roofline: Roofline) -> str:
 def sentences(roofline: Roofline) -> Iterator[str]:
     """What the figures are, the energy, and what is not in them."""
     device = roofline.device
-    yield f"Least time: {units.time(roofline.least_s)}. No run is faster, by the operators' own algorithms."
+    yield (
+        f"Least time: {units.time(roofline.least_s)}, with the parameters in memory: no run is faster, by the "
+        "operators' own algorithms."
+    )
     if units.time(roofline.repeated_s) != units.time(roofline.least_s):
         yield f"A run right after another: {units.time(roofline.repeated_s)}, where the cache still holds parameters."
     yield (
