@@ -48,9 +48,6 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backward", action="store_true", help="count the backward pass too")
     parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
     parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
-    parser.add_argument(
-        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
-    )
     parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
 
 
@@ -74,6 +71,9 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
     sizes.add_argument("--audio", type=seconds, metavar="SECONDS", help="length of audio, as 30s")
     sizes.add_argument("--frames", type=positive, metavar="N", help="images of a video")
     parser.add_argument("--task", metavar="NAME", help="what for: causal-lm, classification, ... (transformers:)")
+    parser.add_argument(
+        "--proposals", type=positive, metavar="N", help="assume N boxes (elements) where values decide how many"
+    )
 
 
 def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: str | None = None) -> Profile:
@@ -135,6 +135,7 @@ def run_fit(options: argparse.Namespace) -> Fit:
             optimizer=options.optimizer,
             micro_batches=options.micro_batches,
             allocator=options.allocator,
+            proposals=options.proposals,
         )
 
 
