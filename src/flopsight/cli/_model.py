@@ -28,9 +28,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_workload(parser)
     add_passes(parser)
     parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
-    parser.add_argument(
-        "--proposals", type=_values.positive, metavar="N", help="assume N boxes (elements) where values decide how many"
-    )
+    add_proposals(parser)
     parser.add_argument("--strict", action="store_true", help="fail if the cost of an operator is unknown")
 
 
@@ -54,6 +52,13 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
     )
     add_media(sizes)
     parser.add_argument("--task", metavar="NAME", help="what for: causal-lm, classification, ... (transformers:)")
+
+
+def add_proposals(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how many elements values leave."""
+    parser.add_argument(
+        "--proposals", type=_values.positive, metavar="N", help="assume N boxes (elements) where values decide how many"
+    )
 
 
 def add_media(sizes: Any) -> None:
@@ -121,6 +126,7 @@ def run_fit(options: argparse.Namespace) -> Fit:
             optimizer=options.optimizer,
             micro_batches=options.micro_batches,
             allocator=options.allocator,
+            proposals=options.proposals,
         )
 
 

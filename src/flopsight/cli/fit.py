@@ -18,6 +18,7 @@ class Fit(Command):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare options and arguments."""
         _model.add_workload(parser)
+        _model.add_proposals(parser)
         parser.add_argument(
             "--memory", type=_values.nbytes, required=True, metavar="SIZE", help="80GiB, 24GB, or bytes"
         )

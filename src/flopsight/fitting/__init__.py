@@ -43,6 +43,7 @@ def fit(
     optimizer: str | OptimizerOf | None = None,
     micro_batches: int = 4,
     allocator: str | None = None,
+    proposals: int | None = None,
 ) -> Fit:
     """Whether a call of a model, or a training step, fits into a memory, what would, and the largest batch that does.
 
@@ -54,7 +55,7 @@ def fit(
     inputs, kwargs: as for `flopsight.profile`, with "batch" as the name of the size that is the number of examples
         (`("batch", 3, 224, 224)`), or as a function of it (`lambda batch: (batch, 3, 224, 224)`).
     memory_bytes: what there is.
-    backward, loss: as for `flopsight.profile`; without `backward`, the forward runs without gradients.
+    backward, loss, proposals: as for `flopsight.profile`; without `backward`, the forward runs without gradients.
     optimizer: a class, a function that makes one of the parameters, or a name: that of a class of torch.optim
         ("adamw"), "sgd-momentum" or "adamw-8bit".
     micro_batches: in how many parts the row with gradient accumulation runs a batch.
@@ -69,7 +70,7 @@ def fit(
     if optimizer is not None and not backward:
         raise InputError("optimizer= belongs to a training step; pass backward=True too, or leave optimizer out.")
     module = _module(model)
-    given = Program(module, inputs_of(module, inputs, kwargs), backward, loss, named(optimizer))
+    given = Program(module, inputs_of(module, inputs, kwargs), backward, loss, named(optimizer), proposals)
     record = given.run(batch)
     search = _Search(batch, memory_bytes, allocator)
     first = search.row("", 0, given, {batch: search.parts(record)})

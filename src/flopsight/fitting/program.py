@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from flopsight.fitting.optimizers import AdamW8bit, sgd, sgd_momentum
 from flopsight.fitting.stand_in import stand_in
 from flopsight.profiles import Profile
 from flopsight.tracing.backward import begin_backward
+from flopsight.tracing.fake import CPU, metadata_of
 from flopsight.tracing.optimizers import OptimizerOf
 from flopsight.tracing.tracer import profile
 
@@ -27,7 +28,7 @@ Loss = Callable[[Any], Any]
 class Program:
     """A call of a model, or a training step.
 
-    dtype: of all floating-point parameters and buffers, None for those they have. autocast: what forward and loss are
+    proposals: as for `flopsight.profile`. dtype: of all floating-point parameters and buffers, None for those they have. autocast: what forward and loss are
     cast to, None without. checkpointed: whether repeated blocks run again in the backward pass. micro_batches: in how
     many parts a batch is run, whose gradients are added up.
     """
@@ -37,6 +38,7 @@ class Program:
     backward: bool
     loss: Loss | None
     optimizer: OptimizerOf | None
+    proposals: int | None = None
     dtype: torch.dtype | None = None
     autocast: torch.dtype | None = None
     checkpointed: bool = False
@@ -51,8 +53,9 @@ class Program:
             if "use_cache" in inspect.signature(model.forward).parameters:  # blocks that run again would fill it twice
                 kwargs = {"use_cache": False, **kwargs}
         if self.autocast is not None:
-            model.forward = _cast(model.forward, self.autocast)
-            loss = None if loss is None else _cast(loss, self.autocast)
+            device = next((metadata_of(parameter).device for parameter in model.parameters()), CPU)
+            cast = partial(_cast, device=device.type, dtype=self.autocast)
+            model.forward, loss = cast(model.forward), None if loss is None else cast(loss)
         if self.micro_batches > 1:
             model.forward = _twice(model.forward, loss)
         with torch.set_grad_enabled(self.backward):
@@ -63,6 +66,7 @@ class Program:
                 backward=self.backward,
                 loss=loss,
                 optimizer=self.optimizer,
+                proposals=self.proposals,
                 memory=True,
             )
 
@@ -71,7 +75,7 @@ def changed(program: Program, micro_batches: int) -> Iterator[tuple[str, int, Pr
     """The program with each change that it could have: what is changed, how many things are, and the program."""
     floating = {p.dtype for p in program.model.parameters() if p.dtype.is_floating_point}
     possible = {
-        "dtype": floating > {torch.bfloat16} or bool(floating - {torch.bfloat16}),
+        "dtype": bool(floating - {torch.bfloat16}),
         "autocast": torch.float32 in floating,
         "optimizer": program.optimizer is not None,
         "checkpointed": program.backward and bool(repeated_blocks(program.model)),
@@ -101,12 +105,12 @@ def _changes(micro_batches: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "checkpointing, bf16 parameters, 8-bit AdamW", {**again, **parameters, **small}
 
 
-def _cast(run: Callable[..., Any], dtype: torch.dtype) -> Callable[..., Any]:
+def _cast(run: Callable[..., Any], *, device: str, dtype: torch.dtype) -> Callable[..., Any]:
     """The same under autocast."""
 
     @wraps(run)
     def cast(*args: Any, **kwargs: Any) -> Any:
-        with torch.autocast("cpu", dtype):
+        with torch.autocast(device, dtype):
             return run(*args, **kwargs)
 
     return cast
