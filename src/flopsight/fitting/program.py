@@ -28,9 +28,9 @@ Loss = Callable[[Any], Any]
 class Program:
     """A call of a model, or a training step.
 
-    proposals: as for `flopsight.profile`. dtype: of all floating-point parameters and buffers, None for those they have. autocast: what forward and loss are
-    cast to, None without. checkpointed: whether repeated blocks run again in the backward pass. micro_batches: in how
-    many parts a batch is run, whose gradients are added up.
+    proposals: as for `flopsight.profile`. dtype: of all floating-point parameters and buffers, None for those they
+    have. autocast: what forward and loss are cast to, None without. checkpointed: whether repeated blocks run again in
+    the backward pass. micro_batches: in how many parts a batch is run, whose gradients are added up.
     """
 
     model: nn.Module
