@@ -127,6 +127,8 @@ def really(name):
         checkpointed(model)
     if name == "SGD, momentum":
         optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+    if name == "SGD":
+        optimizer = torch.optim.SGD
     if name == "Adafactor":
         optimizer = torch.optim.Adafactor
     if "micro-batches" in name:
@@ -149,7 +151,7 @@ def really(name):
 
 
 REAL = (
-    "", "bf16 parameters", "autocast bf16", "SGD, momentum", "Adafactor", "checkpointing", "4 micro-batches",
+    "", "bf16 parameters", "autocast bf16", "SGD", "SGD, momentum", "Adafactor", "checkpointing", "4 micro-batches",
     "checkpointing, autocast bf16", "checkpointing, bf16 parameters",
 )  # fmt: skip
 
