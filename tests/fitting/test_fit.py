@@ -11,7 +11,7 @@ from torch import nn
 
 import flopsight
 from flopsight import profile
-from flopsight.errors import InputError
+from flopsight.errors import InputError, ModelError
 from flopsight.fitting.blocks import checkpointed, repeated_blocks
 from flopsight.fitting.optimizers import BLOCK_ELEMS
 
@@ -127,6 +127,8 @@ def really(name):
         checkpointed(model)
     if name == "SGD, momentum":
         optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+    if name == "SGD":
+        optimizer = torch.optim.SGD
     if name == "Adafactor":
         optimizer = torch.optim.Adafactor
     if "micro-batches" in name:
@@ -149,7 +151,7 @@ def really(name):
 
 
 REAL = (
-    "", "bf16 parameters", "autocast bf16", "SGD, momentum", "Adafactor", "checkpointing", "4 micro-batches",
+    "", "bf16 parameters", "autocast bf16", "SGD", "SGD, momentum", "Adafactor", "checkpointing", "4 micro-batches",
     "checkpointing, autocast bf16", "checkpointing, bf16 parameters",
 )  # fmt: skip
 
@@ -239,6 +241,55 @@ def test_blocks_are_found_in_all_their_lists():
     assert len(repeated_blocks(Blocks())) == BLOCKS
     assert repeated_blocks(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))) == []
     assert repeated_blocks(nn.Sequential(nn.ReLU(), nn.ReLU(), nn.ReLU())) == []
+
+
+def test_the_loss_is_under_autocast_too():
+    seen = set()
+
+    def told(output):
+        seen.add(torch.is_autocast_enabled("cpu"))
+        return output.float().sum()
+
+    flopsight.fit(Blocks(), EXAMPLE, memory_bytes=GIB, backward=True, loss=told)
+    assert seen == {False, True}
+
+
+def test_buffers_in_bf16_take_half():
+    fit = flopsight.fit(nn.BatchNorm1d(D).eval(), ("batch", D), memory_bytes=GIB)
+    assert fit.as_given.at_peak["buffers"] == 2 * 4 * D + 8
+    assert fit["bf16 parameters"].at_peak["buffers"] == 2 * 2 * D + 8  # the number of batches stays an integer
+
+
+def test_checkpointed_blocks_fill_no_cache():
+    seen = []
+
+    class Caches(Blocks):
+        def forward(self, x, use_cache=True):
+            seen.append(use_cache)
+            return super().forward(x)
+
+    fit = trained(Caches())
+    assert fit["checkpointing"].error is None
+    assert set(seen) == {True, False}
+
+
+def test_where_larger_batches_cannot_be_run_more_may_fit():
+    class Limited(nn.Linear):
+        def forward(self, x):
+            if len(x) > 50:
+                raise ValueError("too many")
+            return super().forward(x)
+
+    fit = flopsight.fit(Limited(D, D), ("batch", D), memory_bytes=GIB)
+    assert (fit.as_given.largest_batch, fit.as_given.at_least) == (50, True)
+    assert ">= 50" in str(fit)
+    with pytest.raises(ModelError, match="too many"):
+        flopsight.fit(Limited(D, D), ("batch", D), memory_bytes=GIB, batch=51)
+
+
+def test_a_batch_of_one_that_cannot_be_run_does_not_fit():
+    fit = flopsight.fit(nn.BatchNorm1d(D), ("batch", D), memory_bytes=1, batch=2)
+    assert (fit.as_given.largest_batch, fit.as_given.at_least) == (0, False)
 
 
 def test_a_change_that_fails_says_why():

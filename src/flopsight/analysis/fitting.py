@@ -97,7 +97,7 @@ def largest(
             peaks[batch] = peak
         low, high = (batch, high) if peak is not None and peak <= memory_bytes else (low, batch)
         if high - low == 1:
-            return low, high not in peaks
+            return low, low > 0 and high not in peaks
         steps += 1
         halving = steps % 3 == 0 and high <= most
         guess = (low + high) // 2 if halving else _guess(peaks, memory_bytes, low, high)

@@ -120,7 +120,7 @@ class _Search:
             try:
                 known[examples] = known.get(examples) or self.parts(program.run(parts * examples))
             except FlopsightError:
-                if examples <= first:
+                if examples == first:
                     raise
                 return None
             return sum(known[examples].values())
