@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import handmade
 import pytest
+import torch
 from handmade import K, M, N
 from torch import nn
 
@@ -161,6 +162,24 @@ def test_fused_calls_read_and_write_once() -> None:
     assert kernel.written_bytes == M * N * F32
     found = handmade.classifier().roofline(PLAIN, fused=True)
     assert found.least_s == pytest.approx(LINEAR_BYTES / BANDWIDTH)
+
+
+def test_what_is_viewed_between_fused_calls_is_not_read_either() -> None:
+    class Viewing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x + 1).view(8, 4).exp()
+
+    (kernel,) = kernels(flopsight.profile(Viewing(), (4, 8)), fused=True)
+    assert (kernel.read_bytes, kernel.written_bytes) == (4 * 8 * F32, 4 * 8 * F32)
+
+
+def test_of_several_results_the_largest_is_written_where_calls_are_fused() -> None:
+    """A norm returns means and deviations too, which nobody may want."""
+    net = nn.Sequential(nn.ReLU(), nn.LayerNorm(8, elementwise_affine=False))
+    (kernel,) = kernels(flopsight.profile(net, (4, 8)), fused=True)
+    assert (kernel.read_bytes, kernel.written_bytes) == (4 * 8 * F32, 4 * 8 * F32)
+    *_, norm = kernels(flopsight.profile(net, (4, 8)))
+    assert norm.written_bytes == (4 * 8 + 4 + 4) * F32
 
 
 def test_a_fused_kernel_has_one_product_and_one_phase() -> None:

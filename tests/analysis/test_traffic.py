@@ -97,3 +97,20 @@ def test_an_unknown_operator_moves_nothing_that_is_known() -> None:
 @pytest.mark.parametrize("reason", [reason for reason, moved in BY_REASON.items() if moved is Moves.ALL])
 def test_only_copies_are_taken_to_read_everything(reason: str) -> None:
     assert reason.startswith(("copies elements", "changes the element type"))
+
+
+def test_a_write_in_place_that_keeps_elements_may_move_next_to_nothing() -> None:
+    assert of(lambda x: x.clone().tril_(), (8, 8), name="aten::tril_") is NO_TRAFFIC
+    assert sizes(of(lambda x: x.tril(), (8, 8), name="aten::tril")) == ([], [8 * 8 * F32])
+
+
+def test_a_sum_that_is_weighted_by_zero_is_not_read() -> None:
+    moved = of(lambda c, a, b: torch.baddbmm(c, a, b, beta=0), (2, 3, 5), (2, 3, 4), (2, 4, 5), name="aten::baddbmm")
+    assert sizes(moved) == ([0, 2 * 3 * 4 * F32, 2 * 4 * 5 * F32], [2 * 3 * 5 * F32])
+
+
+def test_the_gradient_of_a_frozen_convolution_needs_no_input() -> None:
+    layer = nn.Conv2d(3, 5, 1).requires_grad_(False)
+    record = flopsight.profile(layer, torch.randn(1, 3, 8, 8, requires_grad=True), backward=True)
+    (back,) = [operation for operation in record.operations if operation.name == "aten::convolution_backward"]
+    assert sizes(traffic(back, {})) == ([5 * 8 * 8 * F32, 0, 5 * 3 * F32], [3 * 8 * 8 * F32])

@@ -138,6 +138,7 @@ def test_the_trainer_of_transformers_logs_it(clock: Clock) -> None:
     callback.on_log(args, state, control, logs=logs)
     assert logs["flopsight/samples_per_s"] == 2 * 4
     assert logs["flopsight/tokens_per_s"] == 2 * 10
+    assert logs["flopsight/flops"] == 3 * 2 * 2 * FLOPS
     assert logs["flopsight/mfu"] == pytest.approx(2 * 2 * FLOPS / 1e6)
     assert state.log_history[-1]["flopsight/mfu"] == logs["flopsight/mfu"]
 
