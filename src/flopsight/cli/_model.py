@@ -77,7 +77,7 @@ def add_passes(parser: argparse.ArgumentParser) -> None:
 def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: str | None = None) -> Profile:
     """Build the model and profile it. Raises: FlopsightError."""
     with _built(options, real=options.execute) as (workload, args, kwargs):
-        from flopsight.tracing.optimizers import named
+        from flopsight.fitting.optimizers import named
         from flopsight.tracing.tracer import profile
 
         with workload.doubted():
@@ -90,7 +90,7 @@ def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: s
                 strict=options.strict,
                 proposals=options.proposals,
                 memory=memory,
-                optimizer=None if optimizer is None else named(optimizer),
+                optimizer=named(optimizer),
             )
         record.about["address"] = options.model
         return record
