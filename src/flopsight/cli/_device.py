@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flopsight import devices, views
 from flopsight.cli import _output
@@ -83,8 +83,9 @@ def show(profile: Profile, options: argparse.Namespace, device: Device | None) -
             raise InputError(str(error.args[0])) from error
     found = profile.roofline(device, fused=options.fused, launch_s=options.launch, compute_dtype=options.compute_dtype)
     if options.plot:
+        figure: Any = found.plot().get_figure()
         try:
-            found.plot().get_figure().savefig(options.plot)  # type: ignore[union-attr]
+            figure.savefig(options.plot)
         except (OSError, ValueError) as error:
             raise InputError(f"{options.plot} cannot be drawn: {error}") from error
     sys.stdout.write(render(found, depth=options.depth, by=options.by))
