@@ -19,8 +19,8 @@ def _mkldnn_rnn_layer(results: list[Metadata], given: dict[str, Any]) -> list[Me
     hidden = given["hidden_size"]
     states = 2 * (steps + 1) * batch
     rows = [
-        (steps * batch, _row(4 * hidden)), (states, _row(max(inputs, hidden))), (states, _row(max(inputs, hidden))),
-        (states, _row(max(inputs, hidden))), (states, hidden), (states, hidden), (steps * batch, _row(hidden)),
+        (steps * batch, row(4 * hidden)), (states, row(max(inputs, hidden))), (states, row(max(inputs, hidden))),
+        (states, row(max(inputs, hidden))), (states, hidden), (states, hidden), (steps * batch, row(hidden)),
     ]  # fmt: skip
     pages = sum(-(-count * length * results[0].dtype.itemsize // _PAGE_BYTES) for count, length in rows)
     return [*results[:3], results[3].like((pages * _PAGE_BYTES,), dtype=torch.uint8)]
@@ -29,7 +29,7 @@ def _mkldnn_rnn_layer(results: list[Metadata], given: dict[str, Any]) -> list[Me
 _PAGE_BYTES = 4096
 
 
-def _row(length: int) -> int:
-    """A row of whole cache lines, but not of whole KiB."""
+def row(length: int) -> int:
+    """The length of a row of so many numbers in oneDNN's memory: of whole cache lines, but not of whole KiB."""
     length = -(-length // 16) * 16
     return length + 16 if length % 256 == 0 else length
