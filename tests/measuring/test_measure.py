@@ -132,18 +132,6 @@ def test_the_machine_is_measured(this_machine: Device) -> None:
     assert torch.__version__ in this_machine.source
 
 
-def test_no_least_time_is_above_a_measured_one(this_machine: Device) -> None:
-    """For three models of different kinds, small enough to be run here."""
-    models = {
-        nn.Sequential(nn.Linear(256, 1024), nn.GELU(), nn.Linear(1024, 256)): (64, 256),
-        nn.Sequential(nn.Conv2d(16, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)): (4, 16, 56, 56),
-        nn.TransformerEncoderLayer(64, 4, batch_first=True): (4, 32, 64),
-    }
-    for model, shape in models.items():
-        found = flopsight.measure(model.eval(), shape, on="cpu", device=this_machine, min_run_s=0.2)
-        assert found.roofline.repeated_s <= found.best_s, type(model)
-
-
 def test_the_best_convolution_counts_the_positions_that_it_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_CONVOLUTION", (2, 3, 5, 8, 3))
     monkeypatch.setattr(machine, "_best_s", lambda run: 1.0)
