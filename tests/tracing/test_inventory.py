@@ -81,6 +81,7 @@ CHANGES = [
 def test_what_changed_since_the_last_run_is_seen(change):
     net = Net().eval()
     profile(net, (2, 4))
+    profile(net, (2, 4))
     change(net)
     found = described(profile(net, (2, 4)))
     inventory._INVENTORIES.clear()
@@ -90,11 +91,13 @@ def test_what_changed_since_the_last_run_is_seen(change):
 def test_a_model_that_changed_its_dtype():
     net = nn.Sequential(nn.Linear(4, 4))
     profile(net, (2, 4))
+    profile(net, (2, 4))
     assert {op.dtype for op in profile(net.double(), (2, 4)).operations if op.cost.macs} == {"float64"}
 
 
 def test_the_same_model_is_found_again(monkeypatch):
     net = Net().eval()
+    profile(net, (2, 4))
     before = described(profile(net, (2, 4)))
     monkeypatch.setattr("flopsight.tracing.modules.Modules.adopt", None)
     assert described(profile(net, (2, 4))) == before
@@ -115,6 +118,15 @@ def test_nothing_of_the_model_is_kept_alive():
     gc.collect()
     assert whole() is None
     assert key not in inventory._INVENTORIES
+    assert key not in inventory._MET
+
+
+def test_a_model_that_is_run_once_has_none():
+    net = Net().eval()
+    profile(net, (2, 4))
+    assert inventory_of(net) is None
+    profile(net, (2, 4))
+    assert inventory_of(net) is not None
 
 
 def test_no_tensor_gets_a_weak_reference():

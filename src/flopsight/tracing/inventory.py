@@ -120,12 +120,22 @@ def _properties(tensors: list[torch.Tensor]) -> Iterator[list[Any]]:
 
 
 _INVENTORIES: dict[int, Inventory] = {}
+_MET: dict[int, Any] = {}
 """By the `id` of the model."""
 
 
 def inventory_of(model: nn.Module) -> Inventory | None:
     """What an earlier run found in a model."""
     return _INVENTORIES.get(id(model))
+
+
+def is_met_again(model: nn.Module) -> bool:
+    """Whether a run has met a model before; now one has. A model that is run once needs no inventory."""
+    key = id(model)
+    if key in _MET:
+        return True
+    _MET[key] = weakref.ref(model, lambda _: _MET.pop(key, None))
+    return False
 
 
 def remember(model: nn.Module, inventory: Inventory) -> None:

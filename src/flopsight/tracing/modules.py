@@ -16,7 +16,16 @@ from torch.overrides import TorchFunctionMode
 from flopsight.calls import ModuleNode, Operation, ParameterRecord
 from flopsight.tracing.compiled import is_wrapper, original
 from flopsight.tracing.fake import Metadata, has_values, metadata_of, sizing, storage_key
-from flopsight.tracing.inventory import NOT_PLAIN, Held, Holding, Inventory, inventory_of, is_plain, remember
+from flopsight.tracing.inventory import (
+    NOT_PLAIN,
+    Held,
+    Holding,
+    Inventory,
+    inventory_of,
+    is_met_again,
+    is_plain,
+    remember,
+)
 from flopsight.tracing.script import unseen
 from flopsight.tracing.state import ModuleState
 
@@ -81,7 +90,7 @@ class Modules:
             self._take(inventory, *again)
             return
         self.adopt(model, "")
-        if self._is_plain():
+        if is_met_again(model) and self._is_plain():
             known = self.met.values()
             modules, holdings = [each.module for each in known], [each.holding for each in known]
             remember(model, Inventory(modules, self.nodes.values(), holdings, self.held, _FUSED_IN_EVAL))

@@ -138,8 +138,11 @@ def _linalg_lstsq(self: torch.Tensor, b: torch.Tensor, rcond: Any = None, *, dri
     )
 
 
-def _filled(operator: Any) -> Callable[..., Any]:
-    """Of a small tensor that is all of one value, whatever the one holds that it is made like: itself."""
+def _filled(operator: Any, *, floats: bool = True) -> Callable[..., Any]:
+    """Of a small tensor that is all of one value, whatever the one holds that it is made like: itself.
+
+    floats: also where it is of floating point, which few ask for values, and which then are all computed.
+    """
 
     def filled(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         meta = metadata_of(self)
@@ -147,6 +150,8 @@ def _filled(operator: Any) -> Callable[..., Any]:
         with torch._C._DisableTorchDispatch():
             like = torch.empty_strided(meta.shape, meta.stride, dtype=meta.dtype, device="meta")
             made = operator(like, *args, **{**kwargs, "device": "meta"})
+            if not floats and made.is_floating_point():
+                return None
             if made.numel() > FOLDED_ELEMENTS or device.type not in ("cpu", "meta"):
                 return None
             return operator(like, *args, **{**kwargs, "device": torch.device("cpu")})
@@ -164,7 +169,7 @@ BY_VALUES: dict[str, Callable[..., Any]] = {
     "aten::full_like": _filled(torch.ops.aten.full_like.default),
     "aten::new_full": _filled(torch.ops.aten.new_full.default),
     "aten::new_ones": _filled(torch.ops.aten.new_ones.default),
-    "aten::new_zeros": _filled(torch.ops.aten.new_zeros.default),
+    "aten::new_zeros": _filled(torch.ops.aten.new_zeros.default, floats=False),
     "aten::ones_like": _filled(torch.ops.aten.ones_like.default),
     "aten::zeros_like": _filled(torch.ops.aten.zeros_like.default),
 }
