@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 import flopsight
 from flopsight import profile
 from flopsight.errors import InputError
+from flopsight.tracing import step
 
 
 class Checkpointed(nn.Module):
@@ -354,3 +355,9 @@ def test_no_tensor_is_kept_by_an_error_on_its_way():
     with torch.no_grad():
         memory = profile(Catches(), (100,), memory=True).memory
     assert memory.peak_bytes == 2 * 400
+
+
+def test_a_run_with_proposals_remembers_for_itself_alone():
+    before = dict(step._MEMO.current())
+    profile(lambda x: x[x > 0].sum(), (123,), proposals=7, memory=True)
+    assert step._MEMO.current() == before

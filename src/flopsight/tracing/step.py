@@ -32,7 +32,8 @@ class MemoryDispatcher(Dispatcher):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._memo = _MEMO.current()
+        if self.proposals is None:  # else it remembers for itself alone
+            self._memo = _MEMO.current()
 
     def keep_modules(self) -> None:
         """Note the parameters and buffers of the modules met."""
