@@ -118,7 +118,6 @@ def test_nothing_of_the_model_is_kept_alive():
     gc.collect()
     assert whole() is None
     assert key not in inventory._INVENTORIES
-    assert key not in inventory._MET
 
 
 def test_a_model_that_is_run_once_has_none():

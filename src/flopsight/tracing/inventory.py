@@ -55,7 +55,7 @@ class Inventory:
     """What a run found in a model: a list for its modules, in their order, or for its tensors, each of them once.
 
     paths, kinds, parameters, holdings: of the modules. special: the numbers of those of certain classes.
-    ids: the tensors', in the order of their identity. held: what is known of these. whole: refers to the model.
+    ids: the tensors', in the order of their identity. held: what is known of these.
     """
 
     def __init__(
@@ -73,7 +73,6 @@ class Inventory:
         self.special = [number for number, module in enumerate(modules) if isinstance(module, special)]
         self.ids = list(held)
         self.held = list(held.values())
-        self.whole: Any = None
         self._modules = [weakref.ref(module) for module in modules]
         self._structure = list(_structure(modules))
         tensors = _tensors(modules)
@@ -119,9 +118,8 @@ def _properties(tensors: list[torch.Tensor]) -> Iterator[list[Any]]:
     yield list(map(_stride_of, tensors))
 
 
-_INVENTORIES: dict[int, Inventory] = {}
-_MET: dict[int, Any] = {}
-"""By the `id` of the model."""
+_INVENTORIES: dict[int, Inventory | None] = {}
+"""By the `id` of the model; None for one that was met, but not again."""
 
 
 def inventory_of(model: nn.Module) -> Inventory | None:
@@ -132,17 +130,16 @@ def inventory_of(model: nn.Module) -> Inventory | None:
 def is_met_again(model: nn.Module) -> bool:
     """Whether a run has met a model before; now one has. A model that is run once needs no inventory."""
     key = id(model)
-    if key in _MET:
+    if key in _INVENTORIES:
         return True
-    _MET[key] = weakref.ref(model, lambda _: _MET.pop(key, None))
+    _INVENTORIES[key] = None
+    weakref.finalize(model, _INVENTORIES.pop, key, None).atexit = False
     return False
 
 
 def remember(model: nn.Module, inventory: Inventory) -> None:
-    """Keep what a run found in a model for the next."""
-    key = id(model)
-    _INVENTORIES[key] = inventory
-    inventory.whole = weakref.ref(model, lambda _: _INVENTORIES.pop(key, None))
+    """Keep what a run found in a model that is met again for the next."""
+    _INVENTORIES[id(model)] = inventory
 
 
 def is_plain(tensor: torch.Tensor) -> bool:
