@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from flopsight.closed_form.form import Form
 from flopsight.closed_form.grid import grid
-from flopsight.errors import MissingLibraryError
 from flopsight.sizes import given
+from flopsight.views.axes import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,13 +19,7 @@ PARTS = 6
 
 def plot(form: Form, name: str, sizes: Sequence[int], known: dict[str, int], quantity: str) -> Axes:
     """Stacked shares of the largest modules below the root, over a size. Raises: MissingLibraryError."""
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingLibraryError(
-            "A drawing needs the library matplotlib, which is not installed. Install it with: pip install matplotlib"
-        ) from error
-    axes = Figure(layout="constrained").subplots()
+    axes = new_axes()
     at = {name: list(sizes), **{other: [size] for other, size in known.items()}}
     below = f"{form.root}." if form.root else ""
     parts = [path for path in form.modules if path.startswith(below) and path and "." not in path[len(below) :]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flopsight.analysis.roofline import Roofline
-from flopsight.errors import MissingLibraryError
+from flopsight.views.axes import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,13 +18,7 @@ def plot(roofline: Roofline) -> Axes:
 
     The slope is what memory lets through, on which every byte passes. Raises: MissingLibraryError.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingLibraryError(
-            "A drawing needs the library matplotlib, which is not installed. Install it with: pip install matplotlib"
-        ) from error
-    axes = Figure(layout="constrained").subplots()
+    axes = new_axes()
     device = roofline.device
     families = {
         name: work
