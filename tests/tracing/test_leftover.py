@@ -10,7 +10,9 @@ from torch import nn
 
 from flopsight import profile
 from flopsight.errors import StandInWarning
+from flopsight.tracing import leftover
 from flopsight.tracing.fake import Fake
+from flopsight.tracing.others import OtherThreads
 
 SEEN = []
 
@@ -75,3 +77,26 @@ def test_what_an_earlier_profile_left_is_not_said_again():
         profile(to_a_global, (2, 3))
     profile(nn.Linear(3, 3), (2, 3))
     assert type(SEEN.pop()) is Fake
+
+
+class LateThread:
+    """Another thread, which waits until a run has looked for it once, and then runs."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def ran(self):
+        self.asked += 1
+        return self.asked > 1
+
+
+@pytest.mark.parametrize(("others", "told"), [(OtherThreads, 1), (LateThread, 0)])
+def test_a_thread_that_runs_during_the_search_may_hold_what_is_found(others, told):
+    before = leftover.alive()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.warns(StandInWarning):
+            profile(to_a_global, (2, 3))
+        leftover.warn_of_leftovers(before, others())
+    SEEN.clear()
+    assert len(said) == told

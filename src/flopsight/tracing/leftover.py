@@ -28,8 +28,8 @@ def alive() -> int:
 def warn_of_leftovers(before: int, others: OtherThreads) -> None:
     """Warn if there are more stand-ins than `before`, and name who holds one.
 
-    Cycles that the run made are collected first. If other threads ran, theirs cannot be told from these: no
-    warning.
+    Cycles that the run made are collected first. If other threads ran, before this or while it looks, theirs cannot be
+    told from these: no warning.
     """
     if alive() <= before or others.ran():
         return
@@ -45,7 +45,7 @@ def warn_of_leftovers(before: int, others: OtherThreads) -> None:
     if all(isinstance(r, _NOBODY) or any(r is own for own in ours) for r in gc.get_referrers(*left)):
         return  # an autograd graph of PyTorch's own, whose nodes Python does not see
     holder = next((holder for item in reversed(left) if (holder := _holder(item, [left, young])) is not None), None)
-    if holder is not None:
+    if holder is not None and not others.ran():
         warnings.warn(
             f"A stand-in tensor of this profile is still held by {holder} and has no values: code that uses it "
             "later will fail. Empty that cache, or keep what you need of the tensor (its shape) in place of it.",
