@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 from flopsight.calls import Operation
 from flopsight.formulas.registry import REGISTRY
@@ -20,7 +21,7 @@ from flopsight.tracing import autocast
 from flopsight.tracing.decompositions import decomposed
 from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.distributed import distributed_tensor
-from flopsight.tracing.fake import Fake, fakes_of, metadata_in
+from flopsight.tracing.fake import Fake, fakes_of, has_values, metadata_in
 from flopsight.tracing.grad_mode import below_autograd
 from flopsight.tracing.keys import Keys
 from flopsight.tracing.ledger import Ledger
@@ -33,6 +34,9 @@ from flopsight.tracing.selections import Selections
 from flopsight.tracing.targets import has_formula
 from flopsight.tracing.targets import run as run_target
 from flopsight.tracing.tensors import UserTensors, flat
+
+TAKEN_AS_FINITE = {"aten::_amp_foreach_non_finite_check_and_unscale_"}
+"""What a gradient scaler finds out with whether gradients are finite; that they are not is the exception."""
 
 
 class Booking(TorchDispatchMode):
@@ -73,6 +77,7 @@ class Booking(TorchDispatchMode):
         self.selections = None if proposals is None else Selections(proposals, ledger.notes)
         self._memo = MEMO.current() if proposals is None else {}
         self._distributed = distributed_tensor()
+        self._finite = WeakIdKeyDictionary()
         self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
 
     @contextmanager
@@ -138,7 +143,15 @@ class Booking(TorchDispatchMode):
     def run(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the operator for real, and book it by its arguments and its results."""
         self.tensors.before_write(info, args, kwargs)
+        if info.packet == "aten::_local_scalar_dense" and args[0] in self._finite:
+            return self.book_made(info, args, kwargs, 0.0)
+        if info.packet in TAKEN_AS_FINITE and not has_values(found := info.bound(args, kwargs)["found_inf"]):
+            self._take_as_finite(found)
         return self.book_made(info, args, kwargs, info.func(*args, **kwargs))
+
+    def _take_as_finite(self, found_inf: Any) -> None:
+        self.ledger.assume("Gradients are taken to be finite, so that the optimizer steps.")
+        self._finite[found_inf] = None
 
     def book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""
@@ -162,6 +175,8 @@ class Booking(TorchDispatchMode):
         for alias, result in zip(info.returned, results, strict=False):
             if alias is not None and not info.in_place_view:
                 resize(targets[alias[1]], result, info.name, owned=owned)
+        if info.packet in TAKEN_AS_FINITE:
+            self._take_as_finite(targets.pop("found_inf"))
         for target in flat(tuple(targets.values())):
             if type(target) is Fake:
                 target.metadata = None if info.in_place_view else target.metadata

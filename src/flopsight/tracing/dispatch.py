@@ -26,7 +26,7 @@ from flopsight.tracing.values import BY_VALUES
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
-_DEVICE = torch.ops.prim.device.default
+DEVICE = torch.ops.prim.device.default
 """What autograd asks of PyTorch's own fake tensors; no operator of the dispatcher's."""
 
 
@@ -107,7 +107,7 @@ class Dispatcher(Booking):
                 self.ledger.unrepeatable += 1
                 self.ledger.book(call.operation)
                 return constants.fold(self.tensors, info_of(func), args, kwargs or {})
-        if func is _DEVICE:
+        if func is DEVICE:
             return args[0].device
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
 

@@ -14,10 +14,13 @@ import torch
 from torch import nn
 from torch._ops import OpOverload
 
+from flopsight.tracing.place import called_by
+
 _FSDP = "torch.distributed.fsdp._fully_shard._fsdp_state"
 _STATES = "torch.distributed._composable_state"
 _DDP = "torch.nn.parallel.distributed"
 _DTENSOR = "torch.distributed.tensor"
+_SHARDING = "torch/distributed/tensor/_sharding_prop.py"
 _active_mode = torch._C._get_dispatch_mode
 _FAKE_MODE = torch._C._TorchDispatchModeKey.FAKE
 _CONTAINERS = ("_state_dict_pre_hooks", "_load_state_dict_pre_hooks")
@@ -97,8 +100,11 @@ def distributed_tensor() -> type | None:
 
 
 def is_sharding_rule() -> bool:
-    """Whether `DTensor` is finding out the shape of a result: it does so on whole tensors, in PyTorch's fake mode."""
-    return _active_mode(_FAKE_MODE) is not None
+    """Whether `DTensor` is finding out the shape of a result: it does so on whole tensors, in PyTorch's fake mode.
+
+    That mode may also be the user's own.
+    """
+    return _active_mode(_FAKE_MODE) is not None and called_by(_SHARDING)
 
 
 def collective(func: OpOverload, args: tuple[Any, ...]) -> Any:

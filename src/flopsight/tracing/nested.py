@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.nested._internal import nested_tensor
 
 from flopsight.errors import InputError
@@ -29,7 +30,8 @@ def prepare() -> None:
     if "torch._dynamo" not in sys.modules and "_dynamo" in NestedTensor.__init__.__code__.co_names:
         return
     if getattr(nested_tensor, "_dummy_instance", True) is None:
-        nested_tensor._nt_view_dummy()
+        with unset_fake_temporarily():
+            nested_tensor._nt_view_dummy()
 
 
 def packed(tensor: torch.Tensor) -> torch.Tensor:

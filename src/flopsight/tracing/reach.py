@@ -31,6 +31,7 @@ MOST = 100_000
 
 _LRU = functools._lru_cache_wrapper
 _ENTERED = ("torch.optim", "torch.amp", "torch.cuda.amp")
+"""Where PyTorch's own classes are whose objects hold a training loop's state: schedulers, gradient scalers."""
 _CONTAINERS = (dict, list, set, deque)
 
 
@@ -133,6 +134,8 @@ class Reached:
         kind = type(value)
         if is_foreign(kind) and not isinstance(value, (types.SimpleNamespace, Namespace)):
             return
+        if any(str(cls.__module__).startswith(_ENTERED) for cls in kind.__mro__):
+            self._lightly = False
         try:
             attributes = object.__getattribute__(value, "__dict__")
         except AttributeError:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from flopsight.calls import BUFFERS, GRADIENTS, INPUTS, OUTPUTS, PARAMETERS, STATE
 from flopsight.tracing.backward import run_backward
 from flopsight.tracing.booking import Booking
-from flopsight.tracing.dispatch import Dispatcher
+from flopsight.tracing.dispatch import DEVICE, Dispatcher
 from flopsight.tracing.finish import finished
 from flopsight.tracing.inputs import tensors_in
 from flopsight.tracing.memo import Memo
@@ -75,7 +75,8 @@ class MemoryDispatcher(Dispatcher):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         results = super().__torch_dispatch__(func, types, args, kwargs)
-        if self.storages is not None and isinstance(func, torch._ops.OpOverload) and results is not NotImplemented:
+        followed = isinstance(func, torch._ops.OpOverload) and func is not DEVICE and results is not NotImplemented
+        if followed and self.storages is not None:
             self.storages.made(func, args, kwargs or {}, results)
         return results
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
+from torch.utils.weak import WeakIdKeyDictionary
 
 from flopsight.tracing.deferred import Deferred, Memory, before_write
 from flopsight.tracing.fake import storage_key
@@ -28,8 +30,8 @@ class UserTensors:
     def __init__(self, *, protect: bool) -> None:
         self.protect = protect
         self.overwritten: dict[int, Any] = {}
-        self._made: dict[int, Any] = {}
-        self._memories: dict[int, Memory] = {}
+        self._made: WeakValueDictionary[int, torch.UntypedStorage] = WeakValueDictionary()
+        self._memories: MutableMapping[torch.UntypedStorage, Memory] = WeakIdKeyDictionary()
         self._kept: set[int] = set()
         self.reached: list[torch.Tensor] = []
         self._looked_at = 0
@@ -81,17 +83,15 @@ class UserTensors:
 
     def memory_of(self, tensor: torch.Tensor) -> Memory | None:
         """What tells who is still to read a real tensor; None for one that the run does not write to."""
-        key = storage_key(tensor)
-        if key is None or key not in self._made:
-            return None
-        return self._memories.setdefault(key, Memory())
+        made = self._made.get(storage_key(tensor) or 0)
+        return None if made is None else self._memories.setdefault(made, Memory())
 
     def before_change(self, tensors: Iterable[torch.Tensor]) -> None:
         """Have real tensors read by what is still to read them, before they are written to or reshaped."""
         if self._memories:
             for tensor in tensors:
-                memory = self._memories.get(storage_key(tensor) or 0)
-                if memory is not None:
+                made = self._made.get(storage_key(tensor) or 0)
+                if made is not None and (memory := self._memories.get(made)) is not None:
                     before_write(memory)
 
     def is_overwritten(self, tensor: torch.Tensor) -> bool:
