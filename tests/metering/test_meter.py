@@ -14,7 +14,9 @@ import flopsight
 from flopsight import Device, Meter
 from flopsight.calls import PHASES
 from flopsight.errors import DeviceError, InputError, MissingLibraryError
+from flopsight.metering.meter import allocated_on
 from flopsight.profiles import Profile
+from flopsight.sources.torchvision_operators import torchvision_importable
 
 FLOPS = 2 * M * K * N
 DEVICE = Device(name="d", kind="gpu", rates={"float32": 1e6, "bfloat16": 4e6}, memory_bytes=1, memory_bytes_per_s=1.0)
@@ -123,7 +125,8 @@ def test_the_trainer_of_transformers_logs_it(clock: Clock) -> None:
 
     callback = MeterCallback(Meter(step(), DEVICE, clock=clock), tokens=10)
     assert isinstance(callback, transformers.TrainerCallback)
-    args, state, control = SimpleNamespace(train_batch_size=4), SimpleNamespace(log_history=[]), None
+    args = SimpleNamespace(train_batch_size=4, device=SimpleNamespace(type="cpu"))
+    state, control = SimpleNamespace(log_history=[]), None
     callback.on_train_begin(args, state, control)
     early: dict[str, float] = {}
     callback.on_log(args, state, control, logs=early)
@@ -144,21 +147,75 @@ def test_the_trainer_of_transformers_logs_it(clock: Clock) -> None:
 
 
 def test_the_trainer_of_transformers_runs_with_it(tmp_path: Any) -> None:
-    pytest.importorskip("accelerate")
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    with torchvision_importable():
+        pytest.importorskip("accelerate")
+        transformers = pytest.importorskip("transformers")
+        pytest.importorskip("torchvision")  # which models of transformers import
     from flopsight.metering.transformers import MeterCallback
 
     config = transformers.GPT2Config(n_layer=1, n_head=2, n_embd=8, vocab_size=16, n_positions=8)
     model = transformers.GPT2LMHeadModel(config)
     ids = flopsight.spec(2, 8, dtype="int64")
-    record = flopsight.profile(model, {"input_ids": ids, "labels": ids}, backward=True)
+    record = flopsight.profile(model, {"input_ids": ids, "labels": ids}, backward=True, memory=True)
     rows = [{"input_ids": torch.ones(8, dtype=torch.int64), "labels": torch.ones(8, dtype=torch.int64)}] * 8
     arguments = transformers.TrainingArguments(
         output_dir=str(tmp_path), per_device_train_batch_size=2, logging_steps=1, report_to=[], use_cpu=True
     )
     trainer = transformers.Trainer(model, arguments, train_dataset=rows, callbacks=[MeterCallback(Meter(record))])
     trainer.train()
-    assert trainer.state.log_history[-1]["flopsight/flops"] == 12 * record.flops
+    last = trainer.state.log_history[-1]
+    assert last["flopsight/flops"] == 12 * record.flops
+    assert last["flopsight/predicted_bytes"] == record.memory.peak_bytes
+    assert "flopsight/allocated_bytes" not in last  # the CPU's allocator keeps no count
+
+
+def test_memory_stands_beside_what_was_predicted(clock: Clock) -> None:
+    nn = pytest.importorskip("torch.nn")
+    work = flopsight.profile(nn.Linear(8, 4), (3, 8), backward=True, memory=True)
+    for device, predicted in ((DEVICE, work.memory_with("cuda").peak_bytes), (None, work.memory.peak_bytes)):
+        meter = Meter(work, device, allocated=lambda: 4096, clock=clock)
+        with meter.step():
+            clock.now += 1
+        assert (meter.read().predicted_bytes, meter.read().allocated_bytes) == (predicted, 4096)
+
+
+def test_on_a_graphics_card_pytorch_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 1000 + device.index)
+    asked = allocated_on(torch.device("cuda", 1))
+    assert asked is not None
+    assert asked() == 1001
+
+
+@pytest.mark.filterwarnings("ignore")  # of Lightning's, about what a test has no need of
+def test_the_trainer_of_lightning_runs_with_it(tmp_path: Any) -> None:
+    torch = pytest.importorskip("torch")
+    with torchvision_importable():
+        lightning = pytest.importorskip("lightning.pytorch")
+    from flopsight.metering.lightning import MeterCallback
+
+    class Model(lightning.LightningModule):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(8, 4)
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            return self.layer(batch).sum()
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    model = Model()
+    work = flopsight.profile(model.layer, (2, 8), backward=True, memory=True)
+    trainer = lightning.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=str(tmp_path), callbacks=[MeterCallback(Meter(work), samples=len)],
+    )  # fmt: skip
+    trainer.fit(model, torch.utils.data.DataLoader(torch.ones(6, 8), batch_size=2))
+    assert trainer.logged_metrics["flopsight/flops"] == 3 * work.flops
+    assert trainer.logged_metrics["flopsight/predicted_bytes"] == work.memory.peak_bytes
+    assert trainer.logged_metrics["flopsight/samples_per_s"] > 0
 
 
 @pytest.fixture
@@ -187,7 +244,7 @@ def test_the_trainer_of_lightning_logs_it(clock: Clock, monkeypatch: pytest.Monk
     )
     assert isinstance(callback, base.Callback)
     logged: dict[str, float] = {}
-    module = SimpleNamespace(log_dict=logged.update)
+    module = SimpleNamespace(log_dict=logged.update, device=SimpleNamespace(type="cpu"))
     callback.on_train_start(None, module)
     clock.now += 2
     callback.on_train_batch_end(None, module, None, [5, 6, 7], 0)

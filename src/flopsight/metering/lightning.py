@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from flopsight.errors import MissingLibraryError
-from flopsight.metering.meter import Meter
+from flopsight.metering.meter import Meter, allocated_on
 
 
 def _base() -> Any:
@@ -41,6 +41,7 @@ class MeterCallback(_base()):  # type: ignore[misc]
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the first batch."""
+        self.meter.allocated = self.meter.allocated or allocated_on(pl_module.device)
         self.meter.start()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -1,14 +1,17 @@
-"""`Meter`: FLOPs done, utilisation, and samples and tokens a second, over the last steps of a loop."""
+"""`Meter`: FLOPs done, utilisation, memory, and samples and tokens a second, over the last steps of a loop."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
+from flopsight.analysis.memory import memory
 from flopsight.analysis.utilisation import RECOMPUTE, utilisation
 from flopsight.devices import Device, get
 from flopsight.errors import InputError
@@ -23,6 +26,8 @@ class Reading:
 
     steps, flops: since the beginning. seconds, step_s, flops_per_s, samples_per_s, tokens_per_s, mfu, hfu: over the
     window; None where the meter was not told what it takes. FLOPs are the model's, two for each multiply-accumulate.
+    predicted_bytes, allocated_bytes: memory at the most, as the profile of the work has it (on a graphics card as the
+    caching allocator takes it), and in reality so far.
     """
 
     steps: int
@@ -34,6 +39,8 @@ class Reading:
     tokens_per_s: float | None = None
     mfu: float | None = None
     hfu: float | None = None
+    predicted_bytes: int | None = None
+    allocated_bytes: int | None = None
 
     def to_dict(self, prefix: str = "") -> dict[str, float]:
         """What is known, by name, for a logger."""
@@ -54,7 +61,8 @@ class Meter:
     work: the profile of one step (forward and backward), or the FLOPs of one step as a number.
     device: a name or a `flopsight.Device`, for MFU and HFU. dtype: what the FLOPs are computed in, for work given as a
     number; of a profile, what contractions are computed in, if not in their own. window: steps that rates are over.
-    clock: seconds from any beginning.
+    allocated: tells the bytes allocated at the most (`torch.cuda.max_memory_allocated`), to stand beside those that a
+    profile which followed memory predicts. clock: seconds from any beginning.
 
     A graphics card works on after a step's code has returned; over a window of some steps that evens out.
     Raises: DeviceError, InputError.
@@ -67,6 +75,7 @@ class Meter:
         *,
         dtype: str | None = None,
         window: int = 50,
+        allocated: Callable[[], int] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         if isinstance(work, bool) or not isinstance(work, (Record, int)) or (isinstance(work, int) and work < 0):
@@ -74,6 +83,8 @@ class Meter:
         if isinstance(window, bool) or not isinstance(window, int) or window < 1:
             raise InputError(f"The window is {window!r}; give a number of steps, at least 1.")
         self._model_s = self._hardware_s = None if device is None else 0.0
+        self._predicted_bytes: int | None = None
+        self.allocated = allocated
         if isinstance(work, Record):
             if not isinstance(work.flops, int):
                 raise InputError(
@@ -83,6 +94,9 @@ class Meter:
             if device is not None:
                 used = utilisation(work, _LONG_S, device, compute_dtype=dtype)
                 self._model_s, self._hardware_s = used.model_s, used.hardware_s
+            if work.storages:
+                on_card = device is not None and get(device).kind == "gpu"
+                self._predicted_bytes = memory(work, "cuda" if on_card else None).peak_bytes
         else:
             self._flops = work
             if device is not None:
@@ -135,9 +149,18 @@ class Meter:
             tokens_per_s=per_s([step.tokens for step in self._recent]),
             mfu=None if self._model_s is None else runs * self._model_s / seconds,
             hfu=None if self._hardware_s is None else runs * self._hardware_s / seconds,
+            predicted_bytes=self._predicted_bytes,
+            allocated_bytes=None if self.allocated is None else self.allocated(),
         )
 
     def _book(self, seconds: float, runs: int, samples: int | None, tokens: int | None) -> None:
         self._recent.append(_Step(seconds, runs, samples, tokens))
         self._steps += 1
         self._runs += runs
+
+
+def allocated_on(device: Any) -> Callable[[], int] | None:
+    """Tells what PyTorch allocated at the most on a `torch.device`; None for a CPU, whose allocator keeps no count."""
+    if device.type != "cuda":
+        return None
+    return partial(sys.modules["torch"].cuda.max_memory_allocated, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flopsight.errors import InputError, MissingLibraryError
-from flopsight.metering.meter import Meter
+from flopsight.metering.meter import Meter, allocated_on
 
 try:
     from transformers import TrainerCallback
@@ -29,6 +29,7 @@ class MeterCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin the first step."""
+        self.meter.allocated = self.meter.allocated or allocated_on(args.device)
         self.meter.start()
 
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
