@@ -204,6 +204,14 @@ def test_a_loop_of_the_users_own():
     assert {kind: found.at_peak[kind] for kind in same} == {kind: expected.at_peak[kind] for kind in same}
 
 
+def test_sparse_gradients_are_the_memory_of_their_parts():
+    rows, width, tokens = 20_000, 64, 8_192
+    model, ids = nn.Embedding(rows, width, sparse=True), torch.randint(0, rows, (tokens,))
+    with flopsight.Profiler(memory=True) as profiler:
+        model(ids).backward(torch.ones(tokens, width))
+    assert profiler.profile.memory.at_peak["gradients"] == 8 * tokens + 4 * tokens * width
+
+
 class Tied(nn.Module):
     def __init__(self):
         super().__init__()

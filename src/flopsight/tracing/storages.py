@@ -29,6 +29,12 @@ from flopsight.tracing.workspaces import WITH_WORKSPACE, workspace_bytes
 _STAND_INS = (Fake, Deferred)
 _VIEWS_UNSAID = {"aten::_unsafe_view", "aten::lift", "aten::unsafe_split", "aten::unsafe_split_with_sizes"}
 """Operators that return views of their first argument, though their schemas do not say so."""
+_ROWS, _COLUMNS = ("crow_indices", "col_indices", "values"), ("ccol_indices", "row_indices", "values")
+_SPARSE = {
+    torch.sparse_coo: ("_indices", "_values"), torch.sparse_csr: _ROWS, torch.sparse_bsr: _ROWS,
+    torch.sparse_csc: _COLUMNS, torch.sparse_bsc: _COLUMNS,
+}  # fmt: skip
+"""The tensors that a sparse one is made of, by layout."""
 _SOLE_TENSOR, _SOLE_STORAGE, _SOLE_LIFE = 4, 2, 3
 """The references to a gradient that its accumulation alone holds, to its memory and to its life, as seen while the
 dispatch mode is asked to add to it.
@@ -169,7 +175,16 @@ class Storages:
 
 def _with_storage(value: Any) -> list[torch.Tensor]:
     """The tensors among arguments or results that are one piece of memory, or stand in for one."""
-    return [t for t in flat(value) if type(t) in _STAND_INS or storage_key(t) is not None]
+    parts = [part for tensor in flat(value) for part in _parts(tensor)]
+    return [t for t in parts if type(t) in _STAND_INS or storage_key(t) is not None]
+
+
+def _parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What a sparse tensor has in memory; any other has itself."""
+    if type(tensor) in _STAND_INS or tensor.layout not in _SPARSE:
+        return (tensor,)
+    with torch._C._DisableTorchDispatch():
+        return tuple(getattr(tensor, name)() for name in _SPARSE[tensor.layout])
 
 
 def _shared(info: OperatorInfo, place: int, args: tuple[Any, ...]) -> torch.Tensor | None:
