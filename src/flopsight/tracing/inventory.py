@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from operator import attrgetter, eq, itemgetter, methodcaller
 from typing import Any, NamedTuple
 
@@ -17,14 +16,13 @@ import torch
 from torch import nn
 
 from flopsight.calls import ModuleNode
+from flopsight.tracing.contents import STANDARD, Contents
 from flopsight.tracing.fake import Metadata
 
 _PLAIN = (torch.Tensor, nn.Parameter)
 """The classes of tensors that have no say in what is done with them."""
 NOT_PLAIN = -1
-_values_of = methodcaller("values")
 _held_by = itemgetter("_modules", "_parameters", "_buffers")
-_tensors_by = itemgetter("_parameters", "_buffers")
 _properties_of = attrgetter("shape", "dtype", "device", "requires_grad")
 _stride_of = methodcaller("stride")
 
@@ -51,6 +49,20 @@ class Holding(NamedTuple):
     metadata: tuple[Metadata | None, ...]
 
 
+class Found(NamedTuple):
+    """What an inventory's modules hold.
+
+    tensors: each once. contents: all that is in their dictionaries. own: the attributes that not every module has.
+    trainable: the tensors that require a gradient, as often as they are held.
+    """
+
+    modules: list[nn.Module]
+    tensors: list[torch.Tensor]
+    contents: Contents
+    own: Iterable[Any]
+    trainable: Iterable[torch.Tensor]
+
+
 class Inventory:
     """What a run found in a model: a list for its modules, in their order, or for its tensors, each of them once.
 
@@ -74,41 +86,56 @@ class Inventory:
         self.ids = list(held)
         self.held = list(held.values())
         self._modules = [weakref.ref(module) for module in modules]
-        self._structure = list(_structure(modules))
-        tensors = _tensors(modules)
+        self._types = list(map(type, modules))
+        contents = Contents()
+        contents.add_modules(list(map(vars, modules)))
+        self._lengths, self._keys = contents.lengths, contents.keys
+        self._structure, self._tensors, self._own = _positions(modules, contents)
+        self._held_ids = [id(contents.values[at]) for at in self._structure]
+        tensors = [contents.values[at] for at in self._tensors]
         self._properties = list(_properties(tensors))
+        self._trainable = [at for at, tensor in zip(self._tensors, tensors, strict=True) if tensor.requires_grad]
         places = {id(tensor): place for place, tensor in enumerate(tensors)}
         self._places = [places[identity] for identity in self.ids]
 
-    def found_again(self) -> tuple[list[nn.Module], list[torch.Tensor]] | None:
-        """The modules, and the tensors each once; None if anything is not as it was."""
+    def found_again(self) -> Found | None:
+        """What the modules hold; None if anything is not as it was, but for values and the modules' own attributes."""
         modules = [module for reference in self._modules if (module := reference()) is not None]
-        if len(modules) < len(self._modules):
+        if list(map(type, modules)) != self._types:
             return None
+        contents = Contents()
+        contents.add_modules(list(map(vars, modules)))
+        if contents.lengths != self._lengths or contents.keys != self._keys:
+            return None
+        value = contents.values.__getitem__
+        if list(map(id, map(value, self._structure))) != self._held_ids:
+            return None
+        tensors = list(map(value, self._tensors))
         try:
-            if not all(map(eq, _structure(modules), self._structure)):
-                return None
-            tensors = _tensors(modules)
             if not all(map(eq, _properties(tensors), self._properties)):
                 return None
-        except (KeyError, RuntimeError):  # a module without the usual attributes, a tensor without strides
+        except RuntimeError:  # a tensor without strides
             return None
-        return modules, [tensors[place] for place in self._places]
+        held = [tensors[place] for place in self._places]
+        return Found(modules, held, contents, map(value, self._own), map(value, self._trainable))
 
 
-def _structure(modules: list[nn.Module]) -> Iterator[list[Any]]:
-    """The classes of modules, and the names and identity of what they hold."""
-    yield list(map(type, modules))
-    held = list(chain.from_iterable(map(_held_by, map(vars, modules))))
-    yield list(map(len, held))
-    held = list(filter(None, held))
-    yield list(chain.from_iterable(held))
-    yield list(map(id, chain.from_iterable(map(_values_of, held))))
-
-
-def _tensors(modules: list[nn.Module]) -> list[torch.Tensor]:
-    held = filter(None, chain.from_iterable(map(_tensors_by, map(vars, modules))))
-    return [tensor for tensor in chain.from_iterable(map(_values_of, held)) if tensor is not None]
+def _positions(modules: list[nn.Module], contents: Contents) -> tuple[list[int], list[int], list[int]]:
+    """Where among the contents the modules, parameters and buffers are, where the tensors, and where own attributes."""
+    held = {id(each) for module in modules for each in _held_by(vars(module))}
+    own = {id(vars(module)) for module in modules}
+    structure, tensors, attributes = [], [], []
+    at = 0
+    for dictionary in contents.filled:
+        for key, value in dictionary.items():
+            if id(dictionary) in held:
+                structure.append(at)
+                if isinstance(value, torch.Tensor):
+                    tensors.append(at)
+            elif id(dictionary) in own and key not in STANDARD:
+                attributes.append(at)
+            at += 1
+    return structure, tensors, attributes
 
 
 def _properties(tensors: list[torch.Tensor]) -> Iterator[list[Any]]:

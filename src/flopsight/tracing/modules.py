@@ -18,6 +18,7 @@ from flopsight.tracing.compiled import is_wrapper, original
 from flopsight.tracing.fake import Metadata, has_values, metadata_of, sizing, storage_key
 from flopsight.tracing.inventory import (
     NOT_PLAIN,
+    Found,
     Held,
     Holding,
     Inventory,
@@ -85,9 +86,9 @@ class Modules:
     def root(self, model: nn.Module) -> None:
         """Begin with a model: as an earlier run found it, if it holds the same."""
         inventory = inventory_of(model) if sizing.get() is None else None
-        again = inventory.found_again() if inventory is not None else None
-        if inventory is not None and again is not None:
-            self._take(inventory, *again)
+        found = inventory.found_again() if inventory is not None else None
+        if inventory is not None and found is not None:
+            self._take(inventory, found)
             return
         self.adopt(model, "")
         if is_met_again(model) and self._is_plain():
@@ -107,18 +108,19 @@ class Modules:
             )
         )
 
-    def _take(self, inventory: Inventory, modules: list[nn.Module], tensors: list[torch.Tensor]) -> None:
+    def _take(self, inventory: Inventory, found: Found) -> None:
+        modules = found.modules
         nodes = list(map(ModuleNode, inventory.paths, inventory.kinds, inventory.parameters))
         functions: list[Any] = [None] * len(modules)
         for number in inventory.special:
             functions[number] = self._functions(modules[number])
         self.nodes.update(zip(inventory.paths, nodes, strict=True))
         self.held.update(zip(inventory.ids, inventory.held, strict=True))
-        self.tensors += tensors
+        self.tensors += found.tensors
         known = map(Known, nodes, functions, modules, inventory.holdings, repeat(()))
         self.met.update(zip(map(id, modules), known, strict=True))
         if self.state is not None:
-            self.state.keep(*modules)
+            self.state.keep_found(found)
             self.state.walk()
 
     def adopt(self, module: nn.Module, path: str) -> None:
