@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from flopsight.errors import NeedsValuesError
 from flopsight.tracing.fake import Metadata, metadata_in
 from flopsight.tracing.memo import hashable
-from flopsight.tracing.operators import OperatorInfo, info_of
-from flopsight.tracing.results import infer
+from flopsight.tracing.operators.operation import OperatorInfo, info_of
+from flopsight.tracing.operators.results import infer
 
 NOT_HELD = {
     "aten::mkldnn_rnn_layer": "its last result is memory of oneDNN's own, of a size that only oneDNN knows",

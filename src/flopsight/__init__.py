@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flopsight.metering import Meter
     from flopsight.profiles import Profile
     from flopsight.sweeping import Row, sweep
-    from flopsight.tracing.inputs import plain, spec
+    from flopsight.tracing.given.inputs import plain, spec
     from flopsight.tracing.profiler import Profiler
     from flopsight.tracing.tracer import profile
 
@@ -40,10 +40,10 @@ _HOME = {
     "formula": "formulas.registry",
     "load": "loading",
     "measure": "measuring",
-    "plain": "tracing.inputs",
+    "plain": "tracing.given.inputs",
     "profile": "tracing.tracer",
     "profile_generate": "generation",
-    "spec": "tracing.inputs",
+    "spec": "tracing.given.inputs",
     "sweep": "sweeping",
 }
 

@@ -22,7 +22,7 @@ from flopsight.errors import FormulaError
 from flopsight.formulas.equation import work
 from flopsight.formulas.registry import Formula, load_formulas
 from flopsight.sources.torchvision_operators import torchvision_importable
-from flopsight.tracing.higher_order import FOLLOWED
+from flopsight.tracing.constructs.higher_order import FOLLOWED
 
 STATUSES = {
     "counted": "has a formula",

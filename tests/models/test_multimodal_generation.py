@@ -9,7 +9,7 @@ import flopsight
 from flopsight import cli
 from flopsight.errors import InputError
 from flopsight.sources import Sizes, resolve
-from flopsight.tracing.inputs import Plain
+from flopsight.tracing.given.inputs import Plain
 
 WIDTH, MLP, LAYERS, VOCAB = 64, 96, 2, 300
 TEXT = (

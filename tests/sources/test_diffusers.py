@@ -11,7 +11,7 @@ import flopsight
 from flopsight.cli import main
 from flopsight.errors import InputError
 from flopsight.sources import Sizes, Workload, resolve
-from flopsight.tracing.inputs import describe
+from flopsight.tracing.given.inputs import describe
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("diffusers") is None, reason="diffusers is not installed")
 

@@ -12,7 +12,7 @@ from command_line import refused, run
 from flopsight import profile
 from flopsight.errors import InputError
 from flopsight.sources import Sizes, Workload, resolve
-from flopsight.tracing.inputs import Plain
+from flopsight.tracing.given.inputs import Plain
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed"),

@@ -20,8 +20,8 @@ from versions import VERSION
 import flopsight
 from flopsight import coverage
 from flopsight.errors import InputError, NeedsValuesError
-from flopsight.tracing import control_flow
-from flopsight.tracing.higher_order import FOLLOWED
+from flopsight.tracing.constructs import control_flow
+from flopsight.tracing.constructs.higher_order import FOLLOWED
 
 SIZE, STEPS = 4, 3
 PRODUCT = SIZE**3

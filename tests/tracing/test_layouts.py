@@ -11,8 +11,8 @@ from torch import nn
 
 import flopsight
 from flopsight.tracing.fake import metadata_in, metadata_of
-from flopsight.tracing.operators import info_of
-from flopsight.tracing.results import infer
+from flopsight.tracing.operators.operation import info_of
+from flopsight.tracing.operators.results import infer
 
 aten = torch.ops.aten
 

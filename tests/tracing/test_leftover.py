@@ -10,9 +10,9 @@ from torch import nn
 
 from flopsight import profile
 from flopsight.errors import StandInWarning
-from flopsight.tracing import leftover
 from flopsight.tracing.fake import Fake
-from flopsight.tracing.others import OtherThreads
+from flopsight.tracing.untouched import leftover
+from flopsight.tracing.untouched.others import OtherThreads
 
 SEEN = []
 

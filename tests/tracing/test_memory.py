@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 import flopsight
 from flopsight import profile
 from flopsight.errors import InputError
-from flopsight.tracing import step
+from flopsight.tracing.training import step
 
 
 class Checkpointed(nn.Module):

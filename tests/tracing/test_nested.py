@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from flopsight import Profiler, errors, profile
-from flopsight.tracing.nested import NestedTensor
+from flopsight.tracing.constructs.nested import NestedTensor
 
 pytestmark = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from flopsight import profile
-from flopsight.tracing.others import OtherThreads
+from flopsight.tracing.untouched.others import OtherThreads
 
 BOTH = pytest.mark.parametrize("execute", [False, True])
 

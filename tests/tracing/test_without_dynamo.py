@@ -104,7 +104,7 @@ def _kernels_ask() -> None:
 @pytest.mark.usefixtures("_kernels_ask")
 def test_compilation_works_afterwards_and_asks_dynamo_again() -> None:
     code = """
-from flopsight.tracing import without_dynamo
+from flopsight.tracing.operators import without_dynamo
 
 record = flopsight.profile(Net(), (2, 3, 32, 32), backward=True)
 
@@ -142,7 +142,7 @@ assert (again.macs, again.cost) == (record.macs, record.cost)
 def test_where_dynamo_is_there_nothing_is_changed() -> None:
     code = """
 import torch._dynamo
-from flopsight.tracing import without_dynamo
+from flopsight.tracing.operators import without_dynamo
 
 flopsight.profile(Net(), (2, 3, 32, 32), backward=True)
 torch.ops.aten.glu(torch.empty(4, device="meta"), 0)

@@ -175,7 +175,7 @@ def run_generation(options: argparse.Namespace) -> Generation:
     with _telling(f"Building {options.model}") as tell:
         from flopsight.generation import profile_generate
         from flopsight.sources import in_dtype, resolve
-        from flopsight.tracing.inputs import spec
+        from flopsight.tracing.given.inputs import spec
 
         workload = _prompted(options)
         assistant = in_dtype(resolve(options.assistant).model, options.dtype) if options.assistant else None
@@ -207,7 +207,7 @@ def _arguments(
     workload: Workload, given: list[_values.Input], keywords: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What to call the model with: what the user gave, over what the source knows."""
-    from flopsight.tracing.inputs import plain, spec
+    from flopsight.tracing.given.inputs import plain, spec
 
     names = [item.name for item in given if item.name]
     for twice in names:

@@ -16,8 +16,8 @@ from flopsight.fitting.inputs import BATCH, inputs_of
 from flopsight.fitting.optimizers import named
 from flopsight.fitting.program import Program, changed
 from flopsight.profiles import Profile
-from flopsight.tracing.compiled import original
-from flopsight.tracing.optimizers import OptimizerOf
+from flopsight.tracing.constructs.compiled import original
+from flopsight.tracing.training.optimizers import OptimizerOf
 
 __all__ = ["BATCH", "Fit", "fit"]
 

@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from flopsight.errors import InputError
-from flopsight.tracing.inputs import Spec, arguments, describe
-from flopsight.tracing.naming import names_in
-from flopsight.tracing.signature import Signature
+from flopsight.tracing.given.inputs import Spec, arguments, describe
+from flopsight.tracing.given.signature import Signature
+from flopsight.tracing.sizing.naming import names_in
 
 BATCH = "batch"
 """The name of the size that is the number of examples."""

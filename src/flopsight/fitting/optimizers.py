@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from flopsight.errors import InputError
-from flopsight.tracing import optimizers
-from flopsight.tracing.optimizers import OptimizerOf
+from flopsight.tracing.training import optimizers
+from flopsight.tracing.training.optimizers import OptimizerOf
 
 BLOCK_ELEMS = 2048
 """How many elements of a state share a scale in 8-bit optimizers."""

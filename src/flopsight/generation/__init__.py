@@ -15,7 +15,7 @@ from flopsight.errors import InputError
 from flopsight.generation.drafts import Drafts, refuse_unfit, refuse_unlike
 from flopsight.generation.runs import Measured, Run
 from flopsight.profiles import Profile
-from flopsight.tracing.naming import names_in
+from flopsight.tracing.sizing.naming import names_in
 
 
 class Generation(generation.Generation):

@@ -15,9 +15,9 @@ from flopsight.analysis.weights import weight_bytes
 from flopsight.errors import InputError
 from flopsight.profiles import Profile
 from flopsight.tracing.fake import metadata_of
-from flopsight.tracing.inputs import Spec, spec
-from flopsight.tracing.state import ModuleState
+from flopsight.tracing.given.inputs import Spec, spec
 from flopsight.tracing.tracer import profile
+from flopsight.tracing.untouched.state import ModuleState
 
 _CACHES = ("past_key_values", "cache_params", "state", "mems")
 """What models of transformers call their cache, in what they return and in what they take."""

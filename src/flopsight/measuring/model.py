@@ -22,10 +22,10 @@ from flopsight.measuring.machine import measure_device
 from flopsight.measuring.place import free_bytes, place
 from flopsight.measuring.weights import with_weights
 from flopsight.profiles import Profile
-from flopsight.tracing.given import given_tensors
-from flopsight.tracing.inputs import arguments, fill, tensors_in
+from flopsight.tracing.given.inputs import arguments, fill, tensors_in
+from flopsight.tracing.given.signature import Signature
+from flopsight.tracing.given.tensors import given_tensors
 from flopsight.tracing.scopes import Scopes
-from flopsight.tracing.signature import Signature
 from flopsight.tracing.tracer import profile
 
 _WARM_UP, _TRACED = 3, 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flopsight.tracing.inputs import Spec, spec
+from flopsight.tracing.given.inputs import Spec, spec
 
 
 class Layouts:

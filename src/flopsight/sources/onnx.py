@@ -36,7 +36,7 @@ def build(request: Request) -> Workload:
 
 def _input(onnx: Any, value: Any, request: Request) -> Any:
     """The spec of an input; None where the graph leaves a size open that is not the batch."""
-    from flopsight.tracing.inputs import spec
+    from flopsight.tracing.given.inputs import spec
 
     kind = value.type.tensor_type
     sizes = [size.dim_value or None for size in kind.shape.dim]

@@ -44,7 +44,7 @@ def _with_reference(model: Any, batch: int, seconds: float) -> tuple[Any, ...]:
 
 def _with_labels(model: Any, batch: int, seconds: float) -> tuple[Any, ...]:
     """Sound, and a label for each of its frames."""
-    from flopsight.tracing.inputs import spec
+    from flopsight.tracing.given.inputs import spec
 
     frames = round(RATE * seconds)
     for layer in model.wav2vec2.feature_extractor.conv_layers:
@@ -55,7 +55,7 @@ def _with_labels(model: Any, batch: int, seconds: float) -> tuple[Any, ...]:
 def _text_to_spectrogram(model: Any, batch: int, seconds: float) -> tuple[Any, ...]:
     import torch
 
-    from flopsight.tracing.inputs import spec
+    from flopsight.tracing.given.inputs import spec
 
     frames = round(RATE * seconds / MEL_HOP)
     lengths = torch.full((batch,), TOKENS), torch.full((batch,), frames)
@@ -65,7 +65,7 @@ def _text_to_spectrogram(model: Any, batch: int, seconds: float) -> tuple[Any, .
 def _transducer(model: Any, batch: int, seconds: float) -> tuple[Any, ...]:
     import torch
 
-    from flopsight.tracing.inputs import spec
+    from flopsight.tracing.given.inputs import spec
 
     transcriber = model.transcriber
     stride = transcriber.time_reduction.stride

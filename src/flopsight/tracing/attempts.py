@@ -9,7 +9,7 @@ from torch import nn
 
 from flopsight.errors import ModelError
 from flopsight.profiles import Profile
-from flopsight.tracing.grad_mode import NeedsAutograd
+from flopsight.tracing.constructs.grad_mode import NeedsAutograd
 
 _TRACKED: WeakSet[nn.Module] = WeakSet()
 """Modules that turned out to ask for gradients: they are run with autograd at once."""

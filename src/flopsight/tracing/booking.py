@@ -17,23 +17,23 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from flopsight.calls import Operation
 from flopsight.formulas.registry import REGISTRY
-from flopsight.tracing import autocast
-from flopsight.tracing.decompositions import decomposed
-from flopsight.tracing.deferred import Deferred
-from flopsight.tracing.distributed import distributed_tensor
+from flopsight.tracing.constructs import autocast
+from flopsight.tracing.constructs.distributed import distributed_tensor
+from flopsight.tracing.constructs.grad_mode import below_autograd
 from flopsight.tracing.fake import Fake, fakes_of, has_values, metadata_in
-from flopsight.tracing.grad_mode import below_autograd
 from flopsight.tracing.keys import Keys
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import MEMO, Call, hashable, numel_of
-from flopsight.tracing.operators import OperatorInfo, operation
-from flopsight.tracing.resizing import resize
-from flopsight.tracing.results import infer
+from flopsight.tracing.operators.decompositions import decomposed
+from flopsight.tracing.operators.operation import OperatorInfo, operation
+from flopsight.tracing.operators.resizing import resize
+from flopsight.tracing.operators.results import infer
+from flopsight.tracing.operators.targets import has_formula
+from flopsight.tracing.operators.targets import run as run_target
 from flopsight.tracing.scopes import Scopes
-from flopsight.tracing.selections import Selections
-from flopsight.tracing.targets import has_formula
-from flopsight.tracing.targets import run as run_target
-from flopsight.tracing.tensors import UserTensors, flat
+from flopsight.tracing.untouched.tensors import UserTensors, flat
+from flopsight.tracing.values.deferred import Deferred
+from flopsight.tracing.values.selections import Selections
 
 TAKEN_AS_FINITE = {"aten::_amp_foreach_non_finite_check_and_unscale_"}
 """What a gradient scaler finds out with whether gradients are finite; that they are not is the exception."""

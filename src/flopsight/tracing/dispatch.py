@@ -9,20 +9,22 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
-from flopsight.tracing import autocast, composites, constants, control_flow, higher_order, nested
 from flopsight.tracing.booking import Booking
-from flopsight.tracing.compiled import as_original
-from flopsight.tracing.deferred import valued
-from flopsight.tracing.detection import ordinary_boxes
-from flopsight.tracing.distributed import is_sharding_rule
+from flopsight.tracing.constructs import autocast, control_flow, higher_order, nested
+from flopsight.tracing.constructs.compiled import as_original
+from flopsight.tracing.constructs.distributed import is_sharding_rule
+from flopsight.tracing.constructs.grad_mode import AsksAutograd, NeedsAutograd, decides, refuse_unknown
+from flopsight.tracing.constructs.threads import followed
 from flopsight.tracing.fake import Fake, fakes_of, make, metadata_of
-from flopsight.tracing.grad_mode import AsksAutograd, NeedsAutograd, decides, refuse_unknown
 from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS
 from flopsight.tracing.leaves import Leaves
 from flopsight.tracing.memo import Call, Composite
-from flopsight.tracing.operators import OperatorInfo, formula_of, info_of
-from flopsight.tracing.threads import followed
-from flopsight.tracing.values import BY_VALUES
+from flopsight.tracing.operators import composites
+from flopsight.tracing.operators.operation import OperatorInfo, formula_of, info_of
+from flopsight.tracing.values import constants
+from flopsight.tracing.values.by_values import BY_VALUES
+from flopsight.tracing.values.deferred import valued
+from flopsight.tracing.values.detection import ordinary_boxes
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""

@@ -17,8 +17,8 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from flopsight.cost import TensorSpec, product
 from flopsight.errors import InputError, NeedsValuesError
-from flopsight.tracing import nested
-from flopsight.tracing.grad_mode import AsksAutograd
+from flopsight.tracing.constructs import nested
+from flopsight.tracing.constructs.grad_mode import AsksAutograd
 from flopsight.tracing.place import active, called_by, current_place
 
 CPU = torch.device("cpu")

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from flopsight.calls import ModuleNode
-from flopsight.tracing.contents import STANDARD, Contents
 from flopsight.tracing.fake import Metadata
+from flopsight.tracing.untouched.contents import STANDARD, Contents
 
 _PLAIN = (torch.Tensor, nn.Parameter)
 """The classes of tensors that have no say in what is done with them."""

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
-from flopsight.tracing.deferred import Deferred
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.modules import Modules
-from flopsight.tracing.operators import packed_tensors
-from flopsight.tracing.tensors import UserTensors
+from flopsight.tracing.operators.operation import packed_tensors
+from flopsight.tracing.untouched.tensors import UserTensors
+from flopsight.tracing.values.deferred import Deferred
 
 FAKE, VALUELESS, CONSTANT, DEFERRED = 1, 2, 4, 8
 """What the tensors of a call are, as bits; a constant is one of integers, whose values may decide shapes."""

@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from flopsight.calls import Operation
-from flopsight.tracing.contents import STANDARD
 from flopsight.tracing.fake import Fake, Metadata, make, metadata_of
 from flopsight.tracing.inventory import Holding
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import Composite
 from flopsight.tracing.modules import Known, Modules
-from flopsight.tracing.reach import ATOMS, names_of
+from flopsight.tracing.untouched.contents import STANDARD
+from flopsight.tracing.untouched.reach import ATOMS, names_of
 
 _OURS = ("torch.nn.modules.", "torch.nn.functional")
 _ATOMS = ATOMS | {Metadata, type}

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from flopsight.calls import Operation
+from flopsight.tracing.operators.targets import module_call
 from flopsight.tracing.place import user_line
 from flopsight.tracing.scopes import Scopes
-from flopsight.tracing.targets import module_call
 
 
 class Ledger:

@@ -8,7 +8,7 @@ import torch
 
 from flopsight.calls import Operation
 from flopsight.tracing.fake import Metadata, sizing
-from flopsight.tracing.operators import OperatorInfo, registry_version
+from flopsight.tracing.operators.operation import OperatorInfo, registry_version
 
 FOLDED_ELEMENTS = 1 << 16
 """Operators on constants that touch at most this many elements are run at once; others when a value is asked for."""

@@ -14,7 +14,8 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 from torch.overrides import TorchFunctionMode
 
 from flopsight.calls import ModuleNode, Operation, ParameterRecord
-from flopsight.tracing.compiled import is_wrapper, original
+from flopsight.tracing.constructs.compiled import is_wrapper, original
+from flopsight.tracing.constructs.script import unseen
 from flopsight.tracing.fake import Metadata, has_values, metadata_of, sizing, storage_key
 from flopsight.tracing.inventory import (
     NOT_PLAIN,
@@ -27,8 +28,7 @@ from flopsight.tracing.inventory import (
     is_plain,
     remember,
 )
-from flopsight.tracing.script import unseen
-from flopsight.tracing.state import ModuleState
+from flopsight.tracing.untouched.state import ModuleState
 
 
 class Known(NamedTuple):

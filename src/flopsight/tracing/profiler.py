@@ -10,10 +10,10 @@ import torch
 from flopsight.errors import InputError
 from flopsight.profiles import Profile
 from flopsight.tracing.dispatch import Dispatcher
+from flopsight.tracing.memory.storages import Storages
 from flopsight.tracing.scopes import Scopes
-from flopsight.tracing.step import MemoryDispatcher
-from flopsight.tracing.storages import Storages
 from flopsight.tracing.tracer import record_of
+from flopsight.tracing.training.step import MemoryDispatcher
 
 
 class Profiler:

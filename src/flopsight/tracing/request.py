@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from flopsight.errors import InputError
-from flopsight.tracing.compiled import original
-from flopsight.tracing.inputs import describe
-from flopsight.tracing.optimizers import OptimizerOf
+from flopsight.tracing.constructs.compiled import original
+from flopsight.tracing.given.inputs import describe
+from flopsight.tracing.training.optimizers import OptimizerOf
 
 Model = nn.Module | Callable[..., Any]
 

@@ -15,8 +15,8 @@ from flopsight.cost import TensorSpec
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.modules import Known, Modules
 from flopsight.tracing.place import activate, active, in_checkpoint
-from flopsight.tracing.replacement import Replacement
-from flopsight.tracing.state import ModuleState
+from flopsight.tracing.untouched.replacement import Replacement
+from flopsight.tracing.untouched.state import ModuleState
 
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
 

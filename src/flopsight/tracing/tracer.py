@@ -17,27 +17,27 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from flopsight.calls import Operation
 from flopsight.errors import FlopsightError, InputError, ModelError, UnknownOperatorError
 from flopsight.profiles import Profile
-from flopsight.tracing import leftover
-from flopsight.tracing.assumed import assumes
 from flopsight.tracing.attempts import traced
-from flopsight.tracing.autocast import cleared_store
+from flopsight.tracing.constructs.autocast import cleared_store
+from flopsight.tracing.constructs.distributed import awaited_gradients
+from flopsight.tracing.constructs.finish import finished
+from flopsight.tracing.constructs.nested import packed
+from flopsight.tracing.constructs.threads import gathered
 from flopsight.tracing.dispatch import Dispatcher
-from flopsight.tracing.distributed import awaited_gradients
-from flopsight.tracing.exported import opened
 from flopsight.tracing.fake import sizing
-from flopsight.tracing.finish import finished
-from flopsight.tracing.given import given_tensors
-from flopsight.tracing.hints import hinted
-from flopsight.tracing.inputs import arguments, describe, tensors_in
-from flopsight.tracing.naming import closed_form, names_in
-from flopsight.tracing.nested import packed
-from flopsight.tracing.optimizers import OptimizerOf
-from flopsight.tracing.others import OtherThreads
+from flopsight.tracing.given.exported import opened
+from flopsight.tracing.given.hints import hinted
+from flopsight.tracing.given.inputs import arguments, describe, tensors_in
+from flopsight.tracing.given.signature import Signature
+from flopsight.tracing.given.tensors import given_tensors
 from flopsight.tracing.request import Model, Request, check_proposals, check_step, unwrapped
 from flopsight.tracing.scopes import Scopes
-from flopsight.tracing.signature import Signature
-from flopsight.tracing.step import MemoryDispatcher, Step
-from flopsight.tracing.threads import gathered
+from flopsight.tracing.sizing.naming import closed_form, names_in
+from flopsight.tracing.training.optimizers import OptimizerOf
+from flopsight.tracing.training.step import MemoryDispatcher, Step
+from flopsight.tracing.untouched import leftover
+from flopsight.tracing.untouched.others import OtherThreads
+from flopsight.tracing.values.assumed import assumes
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram

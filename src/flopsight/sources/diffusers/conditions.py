@@ -9,7 +9,7 @@ from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
 from flopsight.sources.diffusers.latents import SOUND_LATENTS, sound_length
-from flopsight.tracing.inputs import plain, spec
+from flopsight.tracing.given.inputs import plain, spec
 
 WIDTHS = (
     "encoder_hid_dim", "encoder_hidden_size", "caption_channels", "joint_attention_dim", "text_embed_dim", "text_dim",

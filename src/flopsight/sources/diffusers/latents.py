@@ -8,7 +8,7 @@ from typing import Any
 from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
-from flopsight.tracing.inputs import spec
+from flopsight.tracing.given.inputs import spec
 
 VECTORS = "audio_acoustic_hidden_dim", "hidden_size", "condition_hidden_dim"
 """What configurations call the width of vectors that are read without a time."""

@@ -8,7 +8,7 @@ from typing import Any
 from flopsight.sources._layouts import Layouts
 from flopsight.sources.diffusers import sizes
 from flopsight.sources.diffusers.facts import Facts
-from flopsight.tracing.inputs import plain, spec
+from flopsight.tracing.given.inputs import plain, spec
 
 
 def _axes(facts: Facts) -> int:

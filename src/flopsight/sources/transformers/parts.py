@@ -11,7 +11,7 @@ from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import Facts
 from flopsight.sources.transformers.pixels import rows_and_columns
 from flopsight.sources.transformers.sound import frames
-from flopsight.tracing.inputs import plain, spec
+from flopsight.tracing.given.inputs import plain, spec
 
 WIDTHS = ("hidden_size", "d_model", "n_embd", "dim")
 BYTES_A_PATCH, POOLED = 4, 2

@@ -9,7 +9,7 @@ from typing import Any
 
 from flopsight.sources._layouts import Layouts
 from flopsight.sources.transformers.facts import Facts
-from flopsight.tracing.inputs import plain, spec
+from flopsight.tracing.given.inputs import plain, spec
 
 
 def image(facts: Facts) -> Any:

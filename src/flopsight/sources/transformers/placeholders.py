@@ -8,7 +8,7 @@ from typing import Any
 
 from flopsight.errors import ModelError, NeedsValuesError
 from flopsight.sources.transformers.facts import Facts
-from flopsight.tracing.inputs import Spec, tensors_in
+from flopsight.tracing.given.inputs import Spec, tensors_in
 from flopsight.tracing.tracer import profile
 
 _MODALITIES = (

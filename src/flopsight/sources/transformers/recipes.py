@@ -24,7 +24,7 @@ from flopsight.sources.transformers.pixels import PIXELS
 from flopsight.sources.transformers.placeholders import with_placeholders
 from flopsight.sources.transformers.sound import SOUND
 from flopsight.sources.transformers.text import TEXT
-from flopsight.tracing.inputs import Plain
+from flopsight.tracing.given.inputs import Plain
 from flopsight.tracing.tracer import profile
 
 RECIPES = {**TEXT, **SOUND, **PIXELS, **OTHERS, **PARTS_INPUTS}

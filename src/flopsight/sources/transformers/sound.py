@@ -6,7 +6,7 @@ from typing import Any
 
 from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import SAMPLING_RATE, Facts
-from flopsight.tracing.inputs import spec
+from flopsight.tracing.given.inputs import spec
 
 BANDS = (
     "num_mel_bins", "n_mels", "input_feat_size", "input_feat_per_channel", "feature_projection_input_dim", "input_dim",

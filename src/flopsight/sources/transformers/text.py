@@ -7,7 +7,7 @@ from typing import Any
 from flopsight.sources._layouts import Layouts, tensor
 from flopsight.sources.transformers.facts import Facts
 from flopsight.sources.transformers.sound import frames
-from flopsight.tracing.inputs import spec
+from flopsight.tracing.given.inputs import spec
 
 
 def ids(facts: Facts) -> Any:

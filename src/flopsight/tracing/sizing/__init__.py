@@ -1,0 +1,1 @@
+"""Sizes with names: followed through a run, and closed forms held to runs at other sizes."""

@@ -1,0 +1,1 @@
+"""What follows the forward in a training step."""

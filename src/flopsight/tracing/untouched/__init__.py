@@ -1,0 +1,1 @@
+"""What a run could leave its marks in, noted before and put back."""

@@ -1,0 +1,124 @@
+"""What a run may leave its marks in, as it was: attributes of modules and objects, containers, caches, generators."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import torch
+from torch import nn
+
+from flopsight.tracing.constructs.distributed import WrapperState
+from flopsight.tracing.inventory import Found
+from flopsight.tracing.untouched.contents import STANDARD, Contents
+from flopsight.tracing.untouched.gradients import Gradients
+from flopsight.tracing.untouched.reach import ATOMS, Reached
+
+_tensors_of = itemgetter("_parameters", "_buffers")
+_OWN: dict[tuple[type, int], tuple[str, ...]] = {}
+"""By class and number of attributes: the names of those that not every module has."""
+
+
+def _own_of(cls: type, attributes: dict[str, Any]) -> tuple[Any, ...]:
+    """The attributes of a module that not every module has."""
+    names = _OWN.get((cls, len(attributes)))
+    if names is not None:
+        try:
+            return tuple([attributes[name] for name in names])
+        except KeyError:  # as many, but others
+            pass
+    names = _OWN[cls, len(attributes)] = tuple(attributes.keys() - STANDARD)
+    return tuple([attributes[name] for name in names])
+
+
+class ModuleState:
+    """What modules hold, and what is reachable from them, to be put back.
+
+    gradients: those of the leaves met. tensors: the tensors reached, whose values are to be put back if they are
+    written. wrappers: what the wrappers for several processes keep beside them.
+    """
+
+    def __init__(self) -> None:
+        self.gradients = Gradients()
+        self.tensors: list[torch.Tensor] = []
+        self._contents = Contents()
+        self._modules: list[nn.Module] = []
+        self._new: list[dict[str, Any]] = []
+        self.wrappers = WrapperState()
+        self._kept: set[int] = set()
+        self._reached = Reached(self.keep, self._tensor)
+        parametrize = sys.modules.get("torch.nn.utils.parametrize")
+        if parametrize is not None:
+            self._reached.add(parametrize._cache)
+
+    def keep(self, *modules: nn.Module) -> bool:
+        """Note the attributes of modules, what they lead to by the next `walk`; whether any was new."""
+        new = [module for module in modules if id(module) not in self._kept]
+        self._kept.update(map(id, new))
+        attributes = list(map(vars, new))
+        self._new += attributes
+        self._follow(chain.from_iterable(map(_own_of, map(type, new), attributes)), new)
+        for tensors in filter(None, chain.from_iterable(map(_tensors_of, attributes))):
+            for tensor in tensors.values():
+                if tensor is not None:
+                    self._tensor(tensor)
+        return bool(new)
+
+    def keep_found(self, found: Found) -> None:
+        """Note what modules hold that an earlier run found and that are as they were; none of them is noted yet."""
+        self._kept.update(map(id, found.modules))
+        self._contents.extend(found.contents)
+        self._follow(found.own, found.modules)
+        self.tensors += found.tensors
+        for tensor in found.trainable:
+            self.gradients.note(tensor)
+
+    def _follow(self, own: Iterable[Any], modules: list[nn.Module]) -> None:
+        """Have what the own attributes of modules lead to followed by the next walk, and what their classes do."""
+        for value in [value for value in own if type(value) not in ATOMS]:
+            if type(value) is not tuple or not ATOMS.issuperset(map(type, value)):
+                self._reached.add(value)
+        for kind in dict.fromkeys(map(type, modules)):
+            self._reached.add_class(kind)
+        self._modules += modules
+
+    def _tensor(self, tensor: torch.Tensor) -> None:
+        self.tensors.append(tensor)
+        if tensor.requires_grad:
+            self.gradients.note(tensor)
+
+    def reach(self, *values: Any) -> None:
+        """Note what is reachable from other values: the arguments of a call, a function."""
+        for value in values:
+            self._reached.add(value)
+        self.walk()
+
+    @staticmethod
+    def tensors_below(value: Any) -> list[torch.Tensor]:
+        """The tensors reachable from a value, in objects of any class too."""
+        found: list[torch.Tensor] = []
+        below = Reached(lambda module: False, found.append)
+        below.add(value)
+        below.walk()
+        return found
+
+    def walk(self) -> None:
+        """Note what is reachable from all that was kept since the last walk."""
+        while True:
+            self._contents.add_modules(self._new)
+            self.wrappers.keep(self._modules)
+            self._new, self._modules = [], []
+            self._reached.walk()
+            if not self._new:
+                return
+
+    def restore(self) -> None:
+        """Put back whatever changed since it was noted."""
+        self._contents.restore()
+        self._reached.restore()
+        self._reached.forget()
+        self.gradients.restore()
+        self.wrappers.restore()
