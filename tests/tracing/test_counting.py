@@ -226,6 +226,13 @@ LINEAR = 3 * 8 * 8
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.filterwarnings("ignore:`torch.jit.:DeprecationWarning")
+@pytest.mark.parametrize("wrap", [torch.jit.script, lambda m: torch.jit.trace(m, torch.randn(2, 3))])
+def test_a_scripted_module_that_a_function_calls(wrap):
+    module = wrap(nn.Linear(3, 4))
+    assert profile(lambda x: module(x), (2, 3)).macs == 2 * 3 * 4
+
+
 @pytest.mark.parametrize("wrap", [lambda m: m, torch.jit.script, torch.compile])
 def test_layers_called_many_times_or_past_their_hooks(wrap):
     with warnings.catch_warnings():

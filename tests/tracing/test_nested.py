@@ -131,3 +131,11 @@ def test_a_padded_encoder_runs_without_them():
         for execute in (False, True)
     )
     assert fake.total("exact") == real.total("exact")
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_block_with_nested_tensors(memory):
+    layer, x = nn.Linear(COLUMNS, OUT), torch.randn(ROWS, COLUMNS)
+    with Profiler(memory=memory) as profiler:
+        layer(from_list(x))
+    assert profiler.profile.macs == ROWS * COLUMNS * OUT

@@ -28,7 +28,7 @@ from flopsight.tracing.values.detection import ordinary_boxes
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
-DEVICE = torch.ops.prim.device.default
+_DEVICE = torch.ops.prim.device.default
 """What autograd asks of PyTorch's own fake tensors; no operator of the dispatcher's."""
 
 
@@ -109,7 +109,7 @@ class Dispatcher(Booking):
                 self.ledger.unrepeatable += 1
                 self.ledger.book(call.operation)
                 return constants.fold(self.tensors, info_of(func), args, kwargs or {})
-        if func is DEVICE:
+        if func is _DEVICE:
             return args[0].device
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
 

@@ -65,7 +65,10 @@ class OperatorInfo:
         only = self.returned[0] if len(self.returned) == 1 and not self.in_place_view else None
         self.target = None if only is None or schema.arguments[only[0]].kwarg_only else only[0]
         self.random = torch.Tag.nondeterministic_seeded in tags
-        self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+        name = func.name()  # some that Python alone knows have no kernel (`prim::device`, `aten::sym_size`)
+        self.composite = torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(
+            name, "CompositeImplicitAutograd"
+        )
 
     def depends_on_values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether the shape or value of this call's result depends on the values of its arguments."""

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from flopsight.calls import BUFFERS, GRADIENTS, INPUTS, OUTPUTS, PARAMETERS, STATE
 from flopsight.tracing.booking import Booking
 from flopsight.tracing.constructs.finish import finished
-from flopsight.tracing.dispatch import DEVICE, Dispatcher
+from flopsight.tracing.dispatch import Dispatcher
 from flopsight.tracing.given.inputs import tensors_in
 from flopsight.tracing.memo import Memo
 from flopsight.tracing.memory.storages import Storages
@@ -75,8 +75,7 @@ class MemoryDispatcher(Dispatcher):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         results = super().__torch_dispatch__(func, types, args, kwargs)
-        followed = isinstance(func, torch._ops.OpOverload) and func is not DEVICE and results is not NotImplemented
-        if followed and self.storages is not None:
+        if self.storages is not None and isinstance(func, torch._ops.OpOverload) and results is not NotImplemented:
             self.storages.made(func, args, kwargs or {}, results)
         return results
 

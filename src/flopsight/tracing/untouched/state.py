@@ -34,6 +34,15 @@ def _own_of(cls: type, attributes: dict[str, Any]) -> tuple[Any, ...]:
     return tuple([attributes[name] for name in names])
 
 
+def _held_by(module: nn.Module) -> tuple[Any, Any]:
+    """The parameters and buffers of a module, of a scripted one too, which has containers of its own."""
+    try:
+        held: tuple[Any, Any] = _tensors_of(vars(module))
+    except KeyError:
+        held = getattr(module, "_parameters", {}), getattr(module, "_buffers", {})
+    return held
+
+
 class ModuleState:
     """What modules hold, and what is reachable from them, to be put back.
 
@@ -61,7 +70,7 @@ class ModuleState:
         attributes = list(map(vars, new))
         self._new += attributes
         self._follow(chain.from_iterable(map(_own_of, map(type, new), attributes)), new)
-        for tensors in filter(None, chain.from_iterable(map(_tensors_of, attributes))):
+        for tensors in filter(None, chain.from_iterable(map(_held_by, new))):
             for tensor in tensors.values():
                 if tensor is not None:
                     self._tensor(tensor)
