@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from kernels import Compared
 
 import flopsight
 from flopsight import conventions
+from flopsight.calls import Operation
 from flopsight.cost import ZERO
 from flopsight.record.tally import Tally
 
@@ -49,6 +51,18 @@ def measured(program: Program, *, backward: bool, grad: bool, execute: bool) -> 
     return totals, operators, list(notes.trace)
 
 
+_MIRRORED = {"aten::gt": "aten::lt", "aten::ge": "aten::le"}
+"""Taken for the same: Python asks the right side of a comparison first if that is a stand-in and the left a constant."""
+
+
+def _compared(operators: dict[str, Tally]) -> dict[str, Tally]:
+    """Calls by operator, those that are mirrored together."""
+    counts: dict[str, Counter[Operation]] = {}
+    for name, tally in operators.items():
+        counts.setdefault(_MIRRORED.get(name, name), Counter()).update(tally.counts)
+    return {name: Tally(each) for name, each in counts.items()}
+
+
 def _calls(got: dict[str, Tally], wanted: dict[str, Tally], *, every: bool) -> dict[str, tuple[int, int]]:
     """The operators that were not called as often in both.
 
@@ -71,7 +85,7 @@ def _calls(got: dict[str, Tally], wanted: dict[str, Tally], *, every: bool) -> d
 def _difference(kind: str, got: Result, wanted: Result) -> list[str]:
     found = []
     totals = [f"{name} {got[0][name]} != {wanted[0][name]}" for name in got[0] if got[0][name] != wanted[0][name]]
-    calls = _calls(got[1], wanted[1], every="without" in kind)
+    calls = _calls(_compared(got[1]), _compared(wanted[1]), every="without" in kind)
     for (name, here), (_, there) in zip(got[2], wanted[2], strict=True):
         if here != there:
             found.append(f"{kind}: {name} gives {here} for {there}")

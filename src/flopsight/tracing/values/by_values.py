@@ -12,6 +12,7 @@ import torch
 from flopsight.tracing.fake import has_values, make, metadata_of, needs_values
 from flopsight.tracing.memo import FOLDED_ELEMENTS
 from flopsight.tracing.place import active, caller
+from flopsight.tracing.shapes import corrected
 
 
 def _has_values(tensor: Any) -> bool:
@@ -143,6 +144,7 @@ def _filled(operator: Any, *, floats: bool = True) -> Callable[..., Any]:
 
     floats: also where it is of floating point, which few ask for values, and which then are all computed.
     """
+    packet = operator.name().partition(".")[0]
 
     def filled(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         meta = metadata_of(self)
@@ -154,7 +156,11 @@ def _filled(operator: Any, *, floats: bool = True) -> Callable[..., Any]:
                 return None
             if made.numel() > FOLDED_ELEMENTS or device.type not in ("cpu", "meta"):
                 return None
-            return operator(like, *args, **{**kwargs, "device": torch.device("cpu")})
+            made = operator(like, *args, **{**kwargs, "device": torch.device("cpu")})
+            strides = corrected(packet, metadata_of(made), {"self": meta, **kwargs}).stride
+            if strides == made.stride():
+                return made
+            return torch.empty_strided(made.shape, strides, dtype=made.dtype).copy_(made)
 
     return filled
 
