@@ -52,7 +52,7 @@ def measured(program: Program, *, backward: bool, grad: bool, execute: bool) -> 
 
 
 _MIRRORED = {"aten::gt": "aten::lt", "aten::ge": "aten::le"}
-"""Taken for the same: Python asks the right side of a comparison first if that is a stand-in and the left a constant."""
+"""Taken for the same: Python asks the right side of a comparison first if it is a stand-in and the left a constant."""
 
 
 def _compared(operators: dict[str, Tally]) -> dict[str, Tally]:

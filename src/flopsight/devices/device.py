@@ -31,10 +31,11 @@ class Device:
     rates: by dtype, operations a second of dense matrix products, a multiply-add being two. sparse_rates: those that
     the maker gives for matrices half of zeros; nothing is computed from them. vector_rate: operations a second of all
     else; None for the float32 rate.
-    memory_bytes, memory_bytes_per_s: of the main memory. cache_bytes: of the largest cache, 0 where there is none or it
-    is not known. cache_bytes_per_s: how fast it is at most; None where it is not known, and then it costs no time.
-    interconnect_bytes_per_s: to other devices, both directions together, as makers count. power_limit_w: in watts.
-    source, date: the document, and when it is of; of a measured one, how and when it was measured.
+    memory_bytes, memory_bytes_per_s: of the main memory. cache_bytes: what can stay on the chip from one kernel to the
+    next, 0 where that is nothing or not known. cache_bytes_per_s: how fast that is at most; None where it is not known,
+    and then it costs no time. interconnect_bytes_per_s: to other devices, both directions together, as makers count.
+    power_limit_w: in watts. source, date: the document, and when it is of, or was read where it has no date; of a
+    measured one, how and when it was measured.
     """
 
     name: str
