@@ -77,12 +77,21 @@ class TestTimeAtBest:
 
 
 class TestDevices:
-    def test_all_are_listed_with_their_sources(self, capsys) -> None:
+    def test_all_are_listed(self, capsys) -> None:
         code, out, _ = run(capsys, "devices")
         assert code == 0
         for name in devices.names():
             (line,) = [line for line in out.splitlines() if line.split()[0] == name]
-            assert Device.get(name).source in line
+            assert Device.get(name).date in line
+
+    def test_all_of_one_is_told_with_its_source(self, capsys) -> None:
+        code, out, _ = run(capsys, "devices", "h100-sxm")
+        assert code == 0
+        said = dict(line.split("  ", 1) for line in out.splitlines() if "  " in line)
+        assert said["source"].strip() == Device.get("h100-sxm").source
+        assert "float16 989.50 T" in said["operations a second"]
+        assert "float16 1.98 P" in said["with sparsity"]
+        assert "900 GB/s" in said["to other devices"]
 
     def test_this_machine_is_measured_and_saved(self, capsys, monkeypatch, tmp_path) -> None:
         monkeypatch.setattr("flopsight.measuring.machine._best_s", lambda run: 0.01)
@@ -96,6 +105,8 @@ class TestDevices:
         (("--out", "x.json"), "--out is about a measurement; add --measure"),
         (("--measure", "--out", "nowhere/x.json"), "there is no folder nowhere"),
         (("--measure", "--on", "tpu"), "'tpu' is no place to run"),
+        (("h100-sxn",), "'h100-sxm'"),
+        (("h100-sxm", "--measure"), "--measure is about this machine"),
     ])  # fmt: skip
     def test_mistakes_get_a_sentence(self, capsys, options, said) -> None:
         assert said in refused(capsys, "devices", *options)
