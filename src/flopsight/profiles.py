@@ -133,11 +133,14 @@ class Profile(Record):
         """The profile that `to_dict` gave. Raises: ProfileFormatError."""
         return cls(**saving.fields(data))
 
-    def to_dataframe(self) -> pd.DataFrame:
-        """One row per module: path, class, calls, shapes, parameters, MACs, FLOPs. Needs pandas."""
+    def to_dataframe(self, **layout: Any) -> pd.DataFrame:
+        """One row per module: path, class, calls, shapes, parameters, MACs, FLOPs. Needs pandas.
+
+        layout: fields of a `flopsight.views.table.Layout`: `flat=True`, `top=10`, `columns=["macs", "share"]`.
+        """
         from flopsight.views.dataframe import dataframe
 
-        return dataframe(self)
+        return dataframe(self, **layout)
 
     def __str__(self) -> str:
         from flopsight.views.text import render

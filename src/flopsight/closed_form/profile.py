@@ -48,7 +48,7 @@ class ClosedForm(Form):
 
         return cls(**fields(data))
 
-    def to_dataframe(self) -> NoReturn:
+    def to_dataframe(self, **layout: Any) -> NoReturn:
         """Of numbers only: `at(...).to_dataframe()`. Raises: InputError."""
         raise self._needs_numbers("A data frame")
 
