@@ -79,11 +79,7 @@ def show(profile: Profile, options: argparse.Namespace) -> None:
     }
     chosen = {name: target for name in views.names() if (target := getattr(options, name, None)) is not None}
     for name, target in chosen.items():
-        text = views.get(name).render(profile, **layout)
-        if target == STDOUT:
-            sys.stdout.write(text)
-        else:
-            _write(target, name, text, profile)
+        write(target, name, views.get(name).render(profile, **layout), profile)
     if STDOUT not in chosen.values():
         print_table(profile, layout)
 
@@ -98,7 +94,7 @@ def _show_formulas(form: ClosedForm, options: argparse.Namespace) -> None:
     if wanted:
         raise InputError(f"{wanted[0]} is for numbers, and these are formulas; give a number for each size.")
     if options.json not in (None, STDOUT):
-        _write(options.json, "json", "", form)
+        write(options.json, "json", "", form)
     if options.json == STDOUT:
         sys.stdout.write(json.dumps(form.to_dict(), separators=(",", ":")) + "\n")
     else:
@@ -109,7 +105,11 @@ def _columns(options: argparse.Namespace) -> list[str] | None:
     return [name.strip() for name in options.columns.split(",")] if options.columns else None
 
 
-def _write(target: str, view: str, text: str, profile: Profile) -> None:
+def write(target: str, view: str, text: str, profile: Profile) -> None:
+    """Write what a view made of a profile to a file, or print it. Raises: InputError."""
+    if target == STDOUT:
+        sys.stdout.write(text)
+        return
     try:
         if view == "json":
             profile.save(target)

@@ -132,5 +132,6 @@ def _table(columns: Sequence[_Drawn], rows: Sequence[Row]) -> Table:
 def _cell(drawn: _Drawn, index: int) -> Text:
     if not drawn.bars:
         return Text(drawn.texts[index])
-    style = "yellow" if index in drawn.marked else "" if index in drawn.last else "dim"
-    return Text(f"{drawn.texts[index].rjust(drawn.title_width)} {drawn.bars[index]}", style=style)
+    marked, last = index in drawn.marked, index in drawn.last
+    percent = (f"{drawn.texts[index].rjust(drawn.title_width)} ", "yellow" if marked else "")
+    return Text.assemble(percent, (drawn.bars[index], "yellow" if marked else "" if last else "dim"))

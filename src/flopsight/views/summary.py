@@ -107,6 +107,12 @@ def phases(profile: Record, text: Callable[[int], str] = units.exact) -> list[li
     return [["phase", "MACs", "FLOPs", "exact operations", "operator calls"], *rows]
 
 
+def lower_bound(profile: Record) -> str:
+    """That the totals are lower bounds, and why; empty if they are not."""
+    unknown = profile.tally().unknown
+    return f"lower bound: {_plural(len(unknown), 'operator')} unknown" if unknown else ""
+
+
 def unknown(profile: Record) -> list[Line]:
     """The operators whose cost is unknown: calls, and where each was first called."""
     tally = profile.tally()

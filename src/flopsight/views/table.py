@@ -101,12 +101,17 @@ def flat(profile: Record, **layout: Any) -> tuple[list[str], list[list[Any]]]:
 
     layout: fields of a `Layout`. Raises: InputError.
     """
-    built = build(profile, Layout(**{**layout, "fold": False}))
+    built = unfolded(profile, **layout)
     names = ["path" if column.name == "name" else column.name for column in built.columns]
     rows = [
         [row.path if column.name == "name" else column.value(row) for column in built.columns] for row in built.rows
     ]
     return names, rows
+
+
+def unfolded(profile: Record, **layout: Any) -> Table:
+    """The table with every module in a row of its own. layout: fields of a `Layout`. Raises: InputError."""
+    return build(profile, Layout(**{**layout, "fold": False}))
 
 
 def _columns(profile: Record, layout: Layout) -> list[Column]:
