@@ -12,7 +12,8 @@ import pytest
 from handmade import K, M, N
 
 import flopsight
-from flopsight.calls import Scope
+from flopsight.calls import Operation, Scope
+from flopsight.cost import Cost
 from flopsight.errors import InputError
 from flopsight.profiles import Profile
 from flopsight.views.stacks import stacks
@@ -61,7 +62,8 @@ def speedscope(profile: Profile, **layout: Any) -> dict[str, Any]:
     assert read["$schema"] == "https://www.speedscope.app/file-format-schema.json"
     assert read["exporter"] == f"flopsight@{flopsight.__version__}"
     frames = read["shared"]["frames"]
-    assert all(set(frame) <= {"name", "file"} and frame["name"].isprintable() for frame in frames)
+    assert all(set(frame) <= {"name", "file"} for frame in frames)
+    assert all(text.isprintable() for frame in frames for text in frame.values())
     assert 0 <= read["activeProfileIndex"] < len(read["profiles"])
     for each in read["profiles"]:
         assert set(each) == {"type", "name", "unit", "startValue", "endValue", "samples", "weights"}
@@ -176,6 +178,13 @@ class TestTrace:
             assert sum(each["exact operations"] for each in args) == profile.cost.exact
             assert sum(each["MACs"] for each in args) == profile.macs
         assert events[-1]["ts"] == profile.cost.exact / 1000
+
+    def test_calls_that_count_nothing_divide_no_module(self) -> None:
+        nothing = Operation("aten::view.default", "movement", {}, {}, (), Cost(), "float32", reason="a view")
+        modules = [handmade.module("", "Net"), handmade.module("a", "Linear")]
+        ran = [(handmade.linear(), "a"), (nothing, ""), (handmade.linear(), "a")]
+        _, events = trace(nested(handmade.profile(modules, ran)).render("trace"))
+        assert [name for _, name, _ in shown(events)] == ["forward", "Net (Net)", "a (Linear)", *["aten::addmm"] * 2]
 
     def test_an_unknown_operator_says_where_it_is(self) -> None:
         _, events = trace(nested(training()).render("trace"))

@@ -120,6 +120,8 @@ def test_a_flat_table_has_own_parameters_in_a_row() -> None:
     assert [(row.label, int(row.params), row.params.buffers) for row in rows] == [
         ("Net (own code)", 3, 2), ("a", 5, 0)
     ]  # fmt: skip
+    modules[0] = handmade.module("", "Net", own[1])
+    assert shown(handmade.profile(modules), flat=True) == ["Net (own code)", "a"]
 
 
 def test_a_flat_table_may_end_at_a_depth() -> None:

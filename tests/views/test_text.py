@@ -103,6 +103,21 @@ def test_numbers_are_never_cut() -> None:
     assert "900,000,000,000,000,000" in text.render(made, width=60)
 
 
+def test_texts_that_were_asked_for_are_cut_and_numbers_are_not() -> None:
+    rendered = text.render(crowded(), width=60, columns=["class", "macs", "params"])
+    name = "ForConditiona…AVeryLongName"
+    assert f"\n{name}   {name}\n" in rendered
+    assert f"\n{name}   >= 900.000 P            0\n" in rendered
+
+
+def test_bars_make_room_for_whole_paths_and_not_for_trees() -> None:
+    listed = text.render(handmade.stack(3), width=54, bars=True, top=1, columns=None)
+    assert "layers.0-2 (3 x) (own code)" in listed
+    assert "█" not in listed
+    assert "█" in text.render(handmade.stack(3), width=54, bars=True)
+    assert "█" in text.render(handmade.stack(3), width=70, bars=True, top=1)
+
+
 def test_phases_are_shorter_where_there_is_no_room() -> None:
     rows = [line.split() for line in text.render(crowded(), width=60).splitlines()]
     assert ["backward", "300.000", "P", "600.000", "P", "600.000", "P", "3"] in rows
