@@ -82,6 +82,7 @@ def test_families_are_told_by_phase() -> None:
     assert bars(axes) == {"contraction": 2 * M * N * 2 * K, "activation": M * N}
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["forward", "backward"]
     assert [patch.get_width() for patch in axes.patches][::2] == [M * N * 2 * K, M * N * 2 * K]
+    assert [patch.get_x() for patch in axes.patches] == [0, 0, M * N * 2 * K, 0]
     assert handmade.classifier().plot("families").get_legend() is None
     assert bars(handmade.classifier().plot("families")) == {"contraction": M * K * N}
 
