@@ -10,13 +10,14 @@ import handmade
 import pytest
 from handmade import K, M, N
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import flopsight
 from flopsight.errors import InputError, MissingLibraryError
 from flopsight.profiles import Profile
-from flopsight.views.axes import new_axes
+from flopsight.views.axes import PALETTE, new_axes
 from flopsight.views.plots import kinds, plot
 
 HOSTILE = "a$\\frac{$<b>\n\x1b[2J"
@@ -123,6 +124,21 @@ def test_colours_are_of_the_first_level_that_divides() -> None:
     colors = [patch.get_facecolor() for patch in handmade.stack(3).plot().patches]
     assert len(set(colors)) == 3
     assert len({patch.get_facecolor() for patch in models().plot().patches}) == 3
+
+
+def luminance(color: object) -> float:
+    """As the Web Content Accessibility Guidelines have it."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(color)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_letters_can_be_read_on_every_colour() -> None:
+    modules = [handmade.module(name, "Linear") for name in ["", *"abcdefg"]]
+    axes = handmade.profile(modules, [(handmade.linear(), node.path) for node in modules[1:]]).plot()
+    assert len(axes.patches) == len(axes.texts) == len(PALETTE)
+    for patch, letters in zip(axes.patches, axes.texts, strict=True):
+        lighter, darker = sorted([luminance(patch.get_facecolor()[:3]), luminance(letters.get_color())], reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) > 4.5
 
 
 def test_lower_bounds_are_said_in_the_title() -> None:

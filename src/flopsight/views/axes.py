@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 PALETTE = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
 """Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008), without black."""
 
-DARK = ("#009E73", "#D55E00", "#0072B2")
-"""Those of them on which letters are white."""
+DARK = ("#0072B2",)
+"""Those of them on which white letters have more contrast than black ones."""
 
 
 def new_axes(size: tuple[float, float] | None = None) -> Axes:
