@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import io
+import os
+import subprocess
 import sys
 
 import handmade
@@ -17,7 +19,7 @@ from matplotlib.patches import Rectangle
 import flopsight
 from flopsight.errors import InputError, MissingLibraryError
 from flopsight.profiles import Profile
-from flopsight.views.axes import PALETTE, new_axes
+from flopsight.views.axes import PALETTE
 from flopsight.views.plots import kinds, plot
 
 HOSTILE = "a$\\frac{$<b>\n\x1b[2J"
@@ -181,17 +183,14 @@ def test_axes_may_be_given() -> None:
     assert handmade.classifier().plot("modules", axes=given) is given
 
 
-def test_a_figure_is_pyplots_where_that_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
-    monkeypatch.delenv("MPLBACKEND", raising=False)
-    new_axes()
-    assert "matplotlib.pyplot" not in sys.modules
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    from matplotlib import pyplot
-
-    axes = new_axes()
-    assert pyplot.gcf() is axes.figure
-    pyplot.close("all")
+def test_a_figure_is_pyplots_where_that_is_in_use() -> None:
+    code = (
+        "import sys; from flopsight.views.axes import new_axes; new_axes(); print('matplotlib.pyplot' in sys.modules)\n"
+        "from matplotlib import pyplot; print(new_axes().figure is pyplot.gcf())"
+    )
+    surroundings = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=surroundings)
+    assert done.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize(("kind", "options", "said"), [
