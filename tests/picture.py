@@ -1,9 +1,10 @@
-"""The picture in the README, of what the command prints: `python -m picture`, run in `tests`, draws it anew."""
+"""The pictures in the docs, of a table and a treemap: `python -m picture`, run in `tests`, draws them anew."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 from pathlib import Path
@@ -13,8 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from flopsight import cli
+from flopsight.profiles import Profile
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "resnet50.svg"
+TREEMAP = PICTURE.with_name("treemap.svg")
 COMMAND = "flopsight torchvision:resnet50 --depth 1"
 WIDTH = 88
 
@@ -46,6 +49,20 @@ def drawn(output: str) -> str:
     return FONT.sub("", console.export_svg(title="flopsight", unique_id="flopsight"))
 
 
+def mapped() -> str:
+    """The picture of the same model as a treemap, equal whenever it is drawn."""
+    from matplotlib import rc_context
+
+    with contextlib.redirect_stdout(io.StringIO()) as saved:
+        cli.main([COMMAND.split()[1], "--json"])
+    stream = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "flopsight"}):
+        figure = Profile.from_dict(json.loads(saved.getvalue())).plot().figure
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return "\n".join(map(str.rstrip, stream.getvalue().splitlines())) + "\n"
+
+
 if __name__ == "__main__":
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(drawn(printed()), encoding="utf-8")
+    TREEMAP.write_text(mapped(), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,29 @@ class TestShow:
         assert "save.json cannot be read: No such file or directory. Did you mean 'saved.json'" in refused(
             capsys, "show", "save.json"
         )
+
+    @pytest.mark.parametrize(("options", "expected"), [
+        (["--top", "1"], ["layers.0-2.fc (3 x)"]),
+        (["--top", "1", "--sort", "macs", "--flat"], ["layers.0 (own code)"]),
+        (["--only", "*.1.fc"], ["layers.1.fc"]),
+        (["--flat", "--only", "layers.1*"], ["layers.1 (own code)", "layers.1.fc"]),
+    ])  # fmt: skip
+    def test_rows_can_be_chosen(self, capsys, tmp_path, options: list[str], expected: list[str]) -> None:
+        handmade.stack().save(tmp_path / "p.json")
+        sort = [] if "--sort" in options else ["--sort", "params"]
+        code, out, _ = run(capsys, "show", str(tmp_path / "p.json"), "--columns", "macs", *options, *sort)
+        assert code == 0
+        names = [line.rpartition("   ")[0].strip() for line in out.splitlines()[3 : 3 + len(expected)]]
+        assert sorted(names) == sorted(expected)
+        assert run(capsys, "show", str(tmp_path / "p.json"), "--csv", *options, *sort)[0] == 0
+
+    def test_rows_that_are_not_there_get_a_sentence(self, capsys, tmp_path) -> None:
+        handmade.stack().save(tmp_path / "p.json")
+        show = ["show", str(tmp_path / "p.json")]
+        assert "No module of Net has a path like 'layer.*'. Did you mean 'layers.*'" in refused(
+            capsys, *show, "--only", "layer.*"
+        )
+        assert "'0' is no number of at least 1" in refused(capsys, *show, "--top", "0")
 
 
 class TestListings:
@@ -123,6 +147,53 @@ def test_colour_only_on_a_terminal_and_not_against_the_users_wish(monkeypatch: p
     monkeypatch.setenv("NO_COLOR", "1")
     _output.print_table(handmade.classifier(), {})
     assert "\x1b[" not in sys.stdout.text
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, columns: int = 120, **layout) -> list[str]:
+    """The lines on a terminal so wide, without colours."""
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _output.print_table(handmade.classifier(), layout)
+    assert "\x1b" not in sys.stdout.text
+    return sys.stdout.text.splitlines()
+
+
+def test_a_terminal_gets_bars_and_a_hint_and_a_pipe_neither(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    lines = printed(monkeypatch)
+    assert "█" * 16 in lines[3]
+    assert lines[-2:] == [
+        "", "Also: --by operator, --top 10, --only 'PATTERN', --depth N, --flat, --csv FILE, --html FILE, --help"
+    ]  # fmt: skip
+    monkeypatch.undo()
+    _output.print_table(handmade.classifier(), {})
+    assert capsys.readouterr().out == str(handmade.classifier())
+
+
+def test_the_hint_is_of_what_was_not_asked_and_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"by": "operator", "top": 2, "depth": 0, "flat": True, "only": None}
+    assert printed(monkeypatch, **asked)[-1] == "Also: --only 'PATTERN', --csv FILE, --html FILE, --help"
+    for columns in range(20, 120):
+        assert len(printed(monkeypatch, columns)[-1]) <= columns
+    assert printed(monkeypatch, 1)[-1] == "Also: --help"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_any_encoding_of_the_output_will_do(tmp_path: Path, encoding: str) -> None:
+    modules = [handmade.module("", "Net"), handmade.module("é×注", "Linear")]
+    handmade.profile(modules, [(handmade.linear(), "é×注")]).save(tmp_path / "p.json")
+    code = (
+        "import sys; from flopsight import cli; from flopsight.cli import _output; sys.stdout.isatty = lambda: True; "
+        f"raise SystemExit(cli.main(['show', {str(tmp_path / 'p.json')!r}]))"
+    )
+    surroundings = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "80", "NO_COLOR": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=surroundings, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode(encoding).splitlines()
+    rule, whole, name = ("─", "█", "é×注") if encoding == "utf-8" else ("-", "#", "é×\\u6ce8")
+    assert lines[2] == rule * len(lines[2])
+    assert whole * 16 in lines[3]
+    assert name.replace("é×", "\\xe9x" if encoding == "ascii" else "é×") in lines[4]
 
 
 def test_progress_is_told_to_a_person_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import handmade
@@ -54,6 +55,15 @@ class TestTimeAtBest:
         assert code == 0
         assert (tmp_path / "roofs.png").read_bytes().startswith(b"\x89PNG")
 
+    def test_a_trace_has_the_least_time_for_its_axis(self, capsys, tmp_path) -> None:
+        code, out, _ = run(capsys, "show", "saved.json", "--device", "t4", "--trace", "t.json")
+        assert code == 0
+        assert "Least time: " in out
+        assert "least time on " in (tmp_path / "t.json").read_text()
+        code, out, _ = run(capsys, "show", "saved.json", "--device", "t4", "--trace")
+        assert json.loads(out) == json.loads((tmp_path / "t.json").read_text())
+        assert "1 ns is 1 exact operation" in run(capsys, "show", "saved.json", "--trace")[1]
+
     @pytest.mark.parametrize(("options", "said"), [
         (("--device", "h10"), "There is no device 'h10'"),
         (("--device", "h100-sxm", "--device-file", "own.json"), "give one of them"),
@@ -63,6 +73,10 @@ class TestTimeAtBest:
         (("--plot", "x.png"), "--plot is about a device"),
         (("--device", "t4", "--compute-dtype", "bfloat16"), "has no rate for bfloat16; it has float32, float16, int8"),
         (("--device", "t4", "--csv"), "--csv writes down counts"),
+        (("--device", "t4", "--top", "3"), "--top chooses rows of the table of counts"),
+        (("--device", "t4", "--only", "f*"), "--only chooses rows of the table of counts"),
+        (("--device", "t4", "--flat"), "--flat chooses rows of the table of counts"),
+        (("--device", "t4", "--trace", "nowhere/x.json"), "there is no folder nowhere"),
         (("--device", "t4", "--by", "dtype"), "by module, operator, family, not by dtype"),
         (("--device", "t4", "--plot", "nowhere/x.png"), "there is no folder nowhere"),
         (("--device", "t4", "--plot", "x.nothing"), "x.nothing cannot be drawn"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from picture import COMMAND, PICTURE, printed
+from picture import COMMAND, PICTURE, TREEMAP, mapped, printed
 from rich.text import Text
 from versions import REFERENCE, VERSION
 
@@ -122,6 +122,17 @@ def test_the_picture_shows_what_is_printed() -> None:
     shown = [" ".join(line.split()) for line in lines.values()]
     output = [f"$ {COMMAND}", *Text.from_ansi(printed()).plain.splitlines()]
     check_output("\n".join(" ".join(line.split()) for line in output), "\n".join(shown))
+
+
+@pytest.mark.usefixtures("workplace")
+def test_the_treemap_is_of_todays_figures() -> None:
+    pytest.importorskip("squarify")
+
+    def said(picture: str) -> list[str]:
+        return re.findall(r"<text [^>]*>([^<]*)</text>", picture)
+
+    assert "layer3  35.8%" in said(mapped())
+    assert said(TREEMAP.read_text(encoding="utf-8")) == said(mapped())
 
 
 def options(name: str) -> set[str]:

@@ -58,6 +58,16 @@ def test_a_saved_profile_is_shown_without_torch(saved: str, show: str) -> None:
     assert run(f"{code}; print('torch' in sys.modules)", saved)[-1] == "False"
 
 
+def test_no_format_loads_what_draws(saved: str) -> None:
+    code = (
+        "import sys, flopsight; from flopsight import views; profile = flopsight.load(sys.argv[1]); "
+        "[profile.render(name) for name in views.names()]"
+    )
+    loaded = set(run(f"{code}; {LOADED}", saved)[-1].split())
+    assert "rich" in loaded
+    assert not {"torch", "matplotlib", "squarify", "pandas", "sympy"} & loaded
+
+
 def test_the_command_shows_a_saved_profile_without_torch(saved: str) -> None:
     code = "import sys; from flopsight.cli import main\ntry: main(['show', sys.argv[1]])\nexcept SystemExit: pass"
     assert run(f"{code}\nprint('torch' in sys.modules)", saved)[-1] == "False"

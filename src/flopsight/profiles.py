@@ -133,11 +133,55 @@ class Profile(Record):
         """The profile that `to_dict` gave. Raises: ProfileFormatError."""
         return cls(**saving.fields(data))
 
-    def to_dataframe(self) -> pd.DataFrame:
-        """One row per module: path, class, calls, shapes, parameters, MACs, FLOPs. Needs pandas."""
+    def to_dataframe(self, **layout: Any) -> pd.DataFrame:
+        """One row per module: path, class, calls, shapes, parameters, MACs, FLOPs. Needs pandas.
+
+        layout: fields of a `flopsight.views.table.Layout`: `flat=True`, `top=10`, `columns=["macs", "share"]`.
+        """
         from flopsight.views.dataframe import dataframe
 
-        return dataframe(self)
+        return dataframe(self, **layout)
+
+    def render(self, view: str, **layout: Any) -> str:
+        """The profile in a format that the command writes too: `csv`, `jsonl`, `latex`, `markdown`, `speedscope`, ...
+
+        layout: fields of a `flopsight.views.table.Layout`. Raises: InputError.
+        """
+        from flopsight import views
+
+        return views.get(view).render(self, **layout)
+
+    def log_to(self, logger: Any, *, step: int | None = None, name: str = "cost") -> None:
+        """Log totals and the table to a `SummaryWriter` of TensorBoard or a run of Weights & Biases.
+
+        logger: the object that you have; what it can do tells which it is. name: stands before each name that is
+        logged, as `cost/macs`. Raises: InputError for another object.
+        """
+        from flopsight.views.loggers import log
+
+        log(self, logger, step, name)
+
+    def plot(
+        self,
+        kind: str = "treemap",
+        *,
+        quantity: str | None = None,
+        depth: int | None = None,
+        top: int | None = None,
+        axes: Axes | None = None,
+    ) -> Axes:
+        """A drawing. Needs matplotlib, and squarify for a treemap: `pip install 'flopsight[plot]'`.
+
+        kind: `treemap` or `modules` (bars), of modules; `families`, of operators by kind; `memory`, the bytes over a
+        run that followed them. quantity: a column of numbers, `macs`, `params`, `bytes` or a convention, MACs if not
+        given. depth: levels of modules. top: parts that are drawn by themselves, the others being one. axes: to draw
+        on, new ones if not given. Returns matplotlib's axes (`.figure.savefig(path)`).
+
+        Raises: InputError, MissingLibraryError.
+        """
+        from flopsight.views.plots import plot
+
+        return plot(self, kind, quantity=quantity, depth=depth, top=top, axes=axes)
 
     def __str__(self) -> str:
         from flopsight.views.text import render

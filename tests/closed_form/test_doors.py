@@ -189,7 +189,10 @@ def test_wrong_sizes_are_refused_in_a_sentence(form, sizes, message) -> None:
 
 
 def test_what_is_made_of_numbers_says_so(form) -> None:
-    for ask in (form.to_dataframe, form.explain, lambda: form.roofline("t4"), lambda: form.mfu(1, "t4")):
+    for ask in (
+        form.to_dataframe, form.explain, lambda: form.roofline("t4"), lambda: form.mfu(1, "t4"),
+        lambda: form.render("csv", top=1), lambda: form.log_to([]),
+    ):  # fmt: skip
         with pytest.raises(InputError, match=r"profile.at\(batch=..., seq=...\)"):
             ask()
     with pytest.raises(InputError, match="a number for each size"):
@@ -257,6 +260,15 @@ def test_it_prints_formulas_and_what_it_was_held_to(form, capsys) -> None:
     assert "batch*seq*(" in printed
     assert main(["examples/gpt2.py:make", "--input", "batch,seq:int64", "--csv"]) == 2
     assert "formulas" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [
+    ("--top", "3"), ("--only", "p*"), ("--flat",), ("--latex",), ("--jsonl",), ("--speedscope",), ("--trace",),
+])  # fmt: skip
+def test_what_chooses_among_numbers_is_refused(form, tmp_path: Path, capsys, option: tuple[str, ...]) -> None:
+    form.save(tmp_path / "form.json")
+    assert main(["show", str(tmp_path / "form.json"), *option]) == 2
+    assert f"{option[0]} is for numbers, and these are formulas" in capsys.readouterr().err
 
 
 def test_functions_of_tensors_have_one_too() -> None:

@@ -103,7 +103,101 @@ def test_flat_rows_have_paths_and_whole_numbers() -> None:
     ]  # fmt: skip
 
 
+def test_a_flat_table_has_every_call_in_one_row() -> None:
+    stack = handmade.stack(2)
+    assert shown(stack, flat=True) == ["layers.0 (own code)", "layers.0.fc", "layers.1 (own code)", "layers.1.fc"]
+    for profile in (stack, handmade.classifier(), handmade.stack(4, calls=3)):
+        rows = build(profile, Layout(flat=True)).rows
+        assert sum(row.tally.macs for row in rows) == profile.macs
+        assert sum(row.tally.calls for row in rows) == len(profile)
+        assert sum(int(row.params) for row in rows) == int(profile.params)
+
+
+def test_a_flat_table_has_own_parameters_in_a_row() -> None:
+    own = [handmade.parameter("scale", 3, identity=1), handmade.parameter("mean", 2, identity=2, buffer=True)]
+    modules = [handmade.module("", "Net", *own), handmade.module("a", "Linear", handmade.parameter("w", 5, identity=3))]
+    rows = build(handmade.profile(modules), Layout(flat=True)).rows
+    assert [(row.label, int(row.params), row.params.buffers) for row in rows] == [
+        ("Net (own code)", 3, 2), ("a", 5, 0)
+    ]  # fmt: skip
+    modules[0] = handmade.module("", "Net", own[1])
+    assert shown(handmade.profile(modules), flat=True) == ["Net (own code)", "a"]
+
+
+def test_a_flat_table_may_end_at_a_depth() -> None:
+    assert shown(handmade.stack(2), flat=True, depth=0) == ["Net"]
+    assert shown(handmade.stack(2), flat=True, depth=2) == ["layers.0", "layers.1"]
+
+
+def test_the_top_are_the_largest_rows_folded_and_named_in_full() -> None:
+    stack = handmade.stack(3)
+    assert shown(stack, top=9) == ["layers.0-2 (3 x) (own code)", "layers.0-2.fc (3 x)"]
+    assert shown(stack, top=1, sort="params") == ["layers.0-2.fc (3 x)"]
+    assert shown(stack, top=2, flat=True) == ["layers.0 (own code)", "layers.0.fc"]
+    assert shown(handmade.classifier(), top=1, by="operator", sort="operators") == ["aten::addmm"]
+    assert shown(handmade.classifier(), top=1, by="operator") == ["aten::addmm"]
+
+
+def test_the_top_say_how_many_there_are() -> None:
+    assert build(handmade.stack(3), Layout(top=1)).notes == (
+        "The 1 of 2 rows with the greatest % of MACs; together 50.0%.",
+    )
+    assert build(handmade.stack(3), Layout(top=1, sort="params")).notes == (
+        "The 1 of 2 rows with the greatest parameters; together 50.0% of MACs.",
+    )
+    assert build(handmade.stack(3), Layout(top=1, sort="name")).notes[0].startswith("The 1 of 2 rows with the first ")
+    assert build(handmade.stack(3), Layout(top=2)).notes == ()
+
+
+def test_only_modules_that_match_are_rows() -> None:
+    stack = handmade.stack(3)
+    assert shown(stack, only="layers.*") == ["layers.0-2 (3 x)", "(own code)", "fc"]
+    assert shown(stack, only="layers.[01]") == ["layers.0-1 (2 x)"]
+    assert shown(stack, only="*.fc") == ["layers.0.fc", "layers.1.fc", "layers.2.fc"]
+    assert shown(stack, only="layers.1*", flat=True) == ["layers.1 (own code)", "layers.1.fc"]
+    assert shown(stack, only="*") == shown(stack)
+    assert shown(stack["layers.1"], only="*.fc") == ["layers.1.fc"]
+
+
+def test_a_module_that_matches_stands_below_the_nearest_that_does() -> None:
+    modules = [handmade.module(path, "M") for path in ("", "a", "a.b", "a.b.c", "d")]
+    rows = build(handmade.profile(modules), Layout(only="a*[!b]")).rows
+    assert [(row.label, row.depth) for row in rows] == [("a.b.c", 0)]
+    rows = build(handmade.profile(modules), Layout(only="[a]*")).rows
+    assert [(row.label, row.depth) for row in rows] == [("a", 0), ("b", 1), ("c", 2)]
+    rows = build(handmade.profile([*modules, handmade.module("a.b.e", "M")]), Layout(only="*[ace]")).rows
+    assert [(row.label, row.depth) for row in rows] == [("a", 0), ("b.c", 1), ("b.e", 1)]
+
+
+def test_own_code_is_not_that_of_modules_that_were_left_out() -> None:
+    (row,) = build(handmade.stack(3), Layout(only="layers.1", flat=True)).rows
+    assert row.tally.macs == 2 * M * K * N
+    assert shown(handmade.stack(3), only="layers.1") == ["layers.1"]
+
+
+def test_groups_are_of_the_modules_that_match() -> None:
+    table = build(handmade.classifier(), Layout(by="operator", only="a*"))
+    assert [row.label for row in table.rows] == ["aten::relu"]
+    table = build(handmade.stack(3), Layout(by="operator", only="layers.1"))
+    assert [(row.calls, row.tally.macs) for row in table.rows] == [(2, 2 * M * K * N)]
+    assert cells(handmade.stack(4), by="operator", only="layers.1", columns=["share"]) == [["aten::addmm", "25.0%"]]
+
+
+def test_other_programs_get_the_rows_that_were_asked_for() -> None:
+    names, rows = flat(handmade.stack(2), columns=["macs"], flat=True)
+    assert (names, rows) == (["path", "macs"], [
+        ["layers.0", M * K * N], ["layers.0.fc", M * K * N], ["layers.1", M * K * N], ["layers.1.fc", M * K * N],
+    ])  # fmt: skip
+    assert [row[0] for row in flat(handmade.stack(2), top=3, sort="params")[1]] == [
+        "layers.0.fc", "layers.1.fc", "layers.0"
+    ]  # fmt: skip
+    assert [row[0] for row in flat(handmade.stack(2), only="*.fc")[1]] == ["layers.0.fc", "layers.1.fc"]
+
+
 @pytest.mark.parametrize(("layout", "error", "sentence"), [
+    ({"top": 0}, InputError, "top 0 rows.*give 1 or more"),
+    ({"only": "ayers.*"}, InputError, r"No module of Net has a path like 'ayers\.\*'\. Did you mean 'layers\.\*'"),
+    ({"only": "nothing", "by": "operator"}, InputError, "No module of Net has a path like 'nothing'"),
     ({"by": "modul"}, InputError, "by 'modul'.*Did you mean 'module'"),
     ({"columns": ["mac"]}, InputError, "no column 'mac'.*Did you mean 'macs'"),
     ({"sort": "flop"}, InputError, "no column 'flop'"),
@@ -112,4 +206,4 @@ def test_flat_rows_have_paths_and_whole_numbers() -> None:
 ])  # fmt: skip
 def test_wrong_layouts_get_a_sentence(layout, error, sentence) -> None:
     with pytest.raises(error, match=sentence):
-        build(handmade.classifier(), Layout(**layout))
+        build(handmade.stack(), Layout(**layout))

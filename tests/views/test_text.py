@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import handmade
 import pytest
+from rich.cells import cell_len
+from rich.text import Text
 
 from flopsight import Convention
 from flopsight.calls import Operation
 from flopsight.cost import Cost, TensorSpec
-from flopsight.views import text
+from flopsight.profiles import Profile
+from flopsight.views import columns, text
 
 ESCAPE = "\x1b"
 
@@ -55,13 +58,121 @@ def test_the_table_fits_the_width(width: int) -> None:
     lines = text.render(profile, width=width).splitlines()
     assert max(map(len, lines)) <= width
     assert lines.index("") == 3 + 10  # title, heading, rule; each row in one line
-    assert "layers.0-2" in "\n".join(lines)
+    assert ("layers.0-2" if width > 40 else "layers…-2 (3 x)") in "\n".join(lines)
+
+
+def crowded() -> Profile:
+    """Long names, wide characters, a large model, phases, unknown operators and long notes."""
+    modules = [handmade.module("", "ForConditionalGenerationWithAVeryLongName" * 2)]
+    ran: list[tuple[Operation, str, int]] = []
+    for name in ("self_attention_with_a_long_name", "注意力模块" * 8, "b" * 90):
+        modules += [handmade.module(name, "視覚的注意機構" * 5), handmade.module(f"{name}.inner", "Linear")]
+        ran += [(handmade.linear(10**6, 10**5, 10**6), f"{name}.inner", phase) for phase in (0, 1, 3)]
+    ran.append((handmade.unknown("a/very/long/path/to/the/code/of/a/user.py:12" * 2), "", 0))
+    return handmade.profile(modules, ran, notes=["A sentence that says at length what was assumed. " * 3, "x" * 250])
+
+
+@pytest.mark.parametrize("bars", [False, True])
+@pytest.mark.parametrize("columns", [None, columns.names()], ids=["default", "all"])
+@pytest.mark.parametrize("more", [{}, {"flat": True}, {"top": 2}, {"only": "*inner"}], ids=str)
+@pytest.mark.parametrize("profile", [crowded, handmade.empty, handmade.stack])
+def test_no_line_is_longer_than_the_terminal(profile, more, columns, bars: bool) -> None:
+    if more == {"only": "*inner"} and profile is not crowded:
+        more = {"only": "*"}
+    made = profile()
+    for width in range(60, 201, 7):
+        lines = text.render(made, width=width, bars=bars, columns=columns, **more).splitlines()
+        assert max(map(cell_len, lines)) <= width
 
 
 def test_columns_that_were_asked_for_are_never_left_out() -> None:
-    lines = text.render(handmade.classifier(), width=32, columns=["input", "output", "macs", "calls"]).splitlines()
+    wanted = ["input", "output", "macs", "calls"]
+    lines = text.render(handmade.classifier(), width=32, columns=wanted).splitlines()
     assert max(map(len, lines)) <= 32
-    assert len(lines[1].split()) == 5
+    assert lines[1].split() == ["module", "input", "output", "MACs"]
+    assert lines[7].split() == ["module", "calls"]
+    assert [lines[8 + row].split() for row in (1, 2, 3)] == [["Net", "1"], ["fc", "1"], ["act", "1"]]
+    assert "module   input   output   MACs   calls\n" in text.render(handmade.classifier(), columns=wanted)
+
+
+def test_numbers_are_never_cut() -> None:
+    made = crowded()
+    for width in (60, 75, 200):
+        (line,) = [line for line in text.render(made, width=width).splitlines() if line.startswith("For")][1:2]
+        assert ">= 900.000 P" in line
+    assert "900,000,000,000,000,000" in text.render(made, width=60)
+
+
+def test_texts_that_were_asked_for_are_cut_and_numbers_are_not() -> None:
+    rendered = text.render(crowded(), width=60, columns=["class", "macs", "params"])
+    name = "ForConditiona…AVeryLongName"
+    assert f"\n{name}   {name}\n" in rendered
+    assert f"\n{name}   >= 900.000 P            0\n" in rendered
+
+
+def test_bars_make_room_for_whole_paths_and_not_for_trees() -> None:
+    listed = text.render(handmade.stack(3), width=54, bars=True, top=1, columns=None)
+    assert "layers.0-2 (3 x) (own code)" in listed
+    assert "█" not in listed
+    assert "█" in text.render(handmade.stack(3), width=54, bars=True)
+    assert "█" in text.render(handmade.stack(3), width=70, bars=True, top=1)
+
+
+def test_phases_are_shorter_where_there_is_no_room() -> None:
+    rows = [line.split() for line in text.render(crowded(), width=60).splitlines()]
+    assert ["backward", "300.000", "P", "600.000", "P", "600.000", "P", "3"] in rows
+    assert ["backward", *["300,000,000,000,000,000", "600,000,000,000,000,000"]] in [
+        line.split()[:3] for line in text.render(crowded(), width=140).splitlines()
+    ]
+
+
+def shares(*macs: int, **options) -> list[str]:
+    """The rows of a model of layers with so many multiply-accumulates, drawn with bars."""
+    modules = [handmade.module("", "Net"), *(handmade.module(f"m{name}", "Linear") for name in "abcdefgh"[: len(macs)])]
+    ran = [(handmade.linear(1, 1, each), node.path) for node, each in zip(modules[1:], macs, strict=True)]
+    rendered = text.render(handmade.profile(modules, ran), bars=True, columns=["share"], **options)
+    return rendered.split("\n\n")[0].splitlines()[4:]
+
+
+def test_bars_are_as_long_as_shares() -> None:
+    whole, eighth = "█" * 16, "▏"
+    assert shares(100)[0].split() == ["ma", "100.0%", whole]
+    first, second, third = shares(1000, 875, 125)
+    assert first.split() == ["ma", "50.0%", "█" * 8, "◂"]
+    assert second.split() == ["mb", "43.8%", "█" * 7, "◂"]
+    assert third.split() == ["mc", "6.2%", "█"]
+    assert shares(127, 1)[1].split() == ["mb", "0.8%", eighth]
+    assert shares(100000, 1)[1].split() == ["mb", "0.0%"]
+
+
+@pytest.mark.parametrize(("macs", "marked"), [
+    ((5, 4, 3, 2), 3), ((5, 4, 2, 2), 2), ((5, 2, 2, 2), 1), ((2, 2, 2, 2), 0), ((5, 4), 1), ((5,), 0),
+])  # fmt: skip
+def test_rows_that_stand_out_are_marked(macs: tuple[int, ...], marked: int) -> None:
+    assert [row.endswith("◂") for row in shares(*macs)] == [True] * marked + [False] * (len(macs) - marked)
+
+
+def test_only_rows_with_none_below_are_marked() -> None:
+    rows = [line for line in text.render(handmade.stack(2), bars=True).splitlines() if "%" in line][1:]
+    assert [("◂" in row) for row in rows] == [False] * len(rows)  # all alike
+    assert "◂" not in text.render(handmade.stack(4), bars=True, depth=0)
+
+
+def test_marks_are_not_of_colour_alone_and_colour_not_of_all() -> None:
+    plain = shares(5, 4, 3, 2)
+    coloured = shares(5, 4, 3, 2, color=True)
+    assert [Text.from_ansi(line).plain.rstrip() for line in coloured] == plain
+    assert "█" not in text.render(handmade.stack())
+    assert "◂" not in text.render(handmade.stack())
+
+
+def test_what_was_left_out_is_said_below_the_table() -> None:
+    assert "\nThe 1 of 2 rows with the greatest % of MACs; together 100.0%.\n" in text.render(
+        handmade.classifier(), top=1
+    )
+    assert "\nModules like f* alone; shares and totals are of the whole Net.\n" in text.render(
+        handmade.classifier(), only="f*"
+    )
 
 
 def test_names_are_not_read_as_markup() -> None:

@@ -18,7 +18,7 @@ the run before left there, which is `repeated_s`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -210,6 +210,12 @@ def roofline(
         launch_s=launch_s,
         compute_dtype=compute_dtype,
     )
+
+
+def timeline(found: Roofline) -> Iterator[Work]:
+    """The kernels of a run in the order they run, each by itself."""
+    for kernel in kernels(found.record, fused=found.fused):
+        yield _work(kernel, found.device, found.launch_s, found.compute_dtype)[0]
 
 
 def _work(kernel: Kernel, device: Device, launch_s: float, compute_dtype: str | None) -> tuple[Work, float]:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from flopsight.cli import _plain
 from flopsight.errors import FlopsightError, UnknownOperatorError, out_of_memory
 from flopsight.units import printable
 
@@ -63,6 +64,7 @@ def command(name: str) -> Command:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _plain.allow(sys.stdout)
     try:
         return _run(given)
     except UnknownOperatorError as error:

@@ -58,8 +58,11 @@ def checked(options: argparse.Namespace) -> Device | None:
     if device is None:
         return None
     for name in views.names():
-        if getattr(options, name, None) is not None:
+        if name != "trace" and getattr(options, name, None) is not None:
             raise InputError(f"--{name} writes down counts; leave it out, or leave out the device.")
+    for name in ("top", "only", "flat"):
+        if getattr(options, name):
+            raise InputError(f"--{name} chooses rows of the table of counts; leave it out, or leave out the device.")
     if options.by not in _BY:
         raise InputError(f"The time at best is by {', '.join(_BY)}, not by {options.by}.")
     if options.plot and not Path(options.plot).resolve().parent.is_dir():
@@ -88,4 +91,7 @@ def show(profile: Profile, options: argparse.Namespace, device: Device | None) -
             figure.savefig(options.plot)
         except (OSError, ValueError) as error:
             raise InputError(f"{options.plot} cannot be drawn: {error}") from error
-    sys.stdout.write(render(found, depth=options.depth, by=options.by))
+    if options.trace is not None:
+        _output.write(options.trace, "trace", views.get("trace").render(found.record, roofline=found), profile)
+    if options.trace != _output.STDOUT:
+        sys.stdout.write(render(found, depth=options.depth, by=options.by))

@@ -48,7 +48,7 @@ class ClosedForm(Form):
 
         return cls(**fields(data))
 
-    def to_dataframe(self) -> NoReturn:
+    def to_dataframe(self, **layout: Any) -> NoReturn:
         """Of numbers only: `at(...).to_dataframe()`. Raises: InputError."""
         raise self._needs_numbers("A data frame")
 
@@ -64,7 +64,17 @@ class ClosedForm(Form):
         """Of numbers only: `at(...).mfu(...)`. Raises: InputError."""
         raise self._needs_numbers("A utilisation")
 
-    def plot(self, name: str, sizes: Sequence[int], *, quantity: str = "flops", **known: int) -> Axes:
+    def render(self, view: str, **layout: Any) -> NoReturn:
+        """Of numbers only: `at(...).render(...)`. Raises: InputError."""
+        raise self._needs_numbers("A table")
+
+    def log_to(self, logger: Any, *, step: int | None = None, name: str = "cost") -> NoReturn:
+        """Of numbers only: `at(...).log_to(...)`. Raises: InputError."""
+        raise self._needs_numbers("A log")
+
+    def plot(  # type: ignore[override]  # of formulas, it is how they grow that is drawn
+        self, name: str, sizes: Sequence[int], *, quantity: str = "flops", **known: int
+    ) -> Axes:
         """A quantity against a size, with the shares of the largest modules: `plot("seq", range(1, 4097), batch=1)`.
 
         Returns the axes of a matplotlib figure (`.figure.savefig(path)`). Raises: InputError, MissingLibraryError.

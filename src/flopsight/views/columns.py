@@ -73,9 +73,10 @@ def _count(name: str, title: str, value: Callable[[Row], int], *, of_calls: bool
     return Column(name, title, value, _bounded(value) if of_calls else lambda row: units.count(value(row)))
 
 
-def _bytes(name: str, title: str, attribute: str) -> Column:
+def _bytes(name: str, title: str, *attributes: str) -> Column:
     def value(row: Row) -> int:
-        return sum(times * getattr(operation, attribute) for operation, times in row.tally.counts.items())
+        counts = row.tally.counts.items()
+        return sum(times * getattr(operation, attribute) for operation, times in counts for attribute in attributes)
 
     return Column(name, title, value, lambda row: units.size(value(row)))
 
@@ -98,6 +99,7 @@ _FIXED = (
     Column("unknown", "unknown calls", _unknown, lambda row: units.exact(_unknown(row))),
     _bytes("read", "bytes read", "read_bytes"),
     _bytes("written", "bytes written", "written_bytes"),
+    _bytes("bytes", "bytes read and written", "read_bytes", "written_bytes"),
 )
 
 _TITLES = {"macs": "MACs", "flops": "FLOPs", "exact": "exact operations"}

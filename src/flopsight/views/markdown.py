@@ -33,7 +33,7 @@ def render(profile: Record, **layout: Any) -> str:
         for row, cells in zip(built.rows, built.cells(), strict=True):
             texts = [escaped(cell.strip()) for cell in cells]
             lines.append(line(["&nbsp;" * 4 * row.depth + texts[0], *texts[1:]]))
-        lines.append("")
+        lines += ["", *(f"{escaped(note)}\n" for note in built.notes)]
     lines += [
         f"- {escaped(t.name)}: {t.value} ({escaped(t.meaning)})" for t in summary.totals(profile, arranged.convention)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from flopsight import conventions, units
@@ -92,18 +93,24 @@ def _parameters(profile: Record) -> list[Line]:
     return lines
 
 
-def phases(profile: Record) -> list[list[str]]:
-    """The totals by phase, a heading first; empty if there was only a forward pass."""
+def phases(profile: Record, text: Callable[[int], str] = units.exact) -> list[list[str]]:
+    """The totals by phase, a heading first; empty if there was only a forward pass. text: of a number."""
     rows = []
     for phase in PHASES:
         tally = profile.tally(phase=phase)
         if tally.calls:
             low = ">= " if tally.unknown else ""
             numbers = (tally.macs, tally.flops, tally.cost.exact)
-            rows.append([phase, *(low + units.exact(number) for number in numbers), units.exact(tally.calls)])
+            rows.append([phase, *(low + text(number) for number in numbers), units.exact(tally.calls)])
     if [row[0] for row in rows] in ([], ["forward"]):
         return []
     return [["phase", "MACs", "FLOPs", "exact operations", "operator calls"], *rows]
+
+
+def lower_bound(profile: Record) -> str:
+    """That the totals are lower bounds, and why; empty if they are not."""
+    unknown = profile.tally().unknown
+    return f"lower bound: {_plural(len(unknown), 'operator')} unknown" if unknown else ""
 
 
 def unknown(profile: Record) -> list[Line]:

@@ -3,17 +3,22 @@
 A `ModuleList` is never called and does no work, so its modules stand in its place, with its name before theirs.
 Neighbours whose names count up and that are equal in class, parameters, shapes and work become one branch,
 `layers.0-125 (126 x)`, whose numbers are the sums over them.
+
+With `only`, the modules whose paths match a pattern are the tree, each under the nearest that matches around it.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 from flopsight.calls import ModuleNode, Operation, ParameterRecord, ancestors
+from flopsight.errors import InputError, near
 from flopsight.record import ParameterCount, Record, Tally
 
 
@@ -55,6 +60,12 @@ class Branch:
         """The parameters of the module and all below it."""
         return ParameterCount.of(self.records)
 
+    @property
+    def own_params(self) -> ParameterCount:
+        """The parameters of the module without those below it."""
+        below = sum((Counter(child.records) for child in self.children), Counter())
+        return ParameterCount.of(list((Counter(self.records) - below).elements()))
+
     @cached_property
     def signature(self) -> Any:
         """Equal for two modules that are alike in everything but their names."""
@@ -66,8 +77,11 @@ class Branch:
         )
 
 
-def roots(profile: Record, *, fold: bool = True) -> list[Branch]:
-    """The tree's top: the root module, or the modules of a run without one. With `fold`, as the module describes."""
+def roots(profile: Record, *, fold: bool = True, only: str | None = None) -> list[Branch]:
+    """The tree's top: the root module, or the modules of a run without one. With `fold`, as the module describes.
+
+    only: a pattern, as of file names, for the paths of modules that are left. Raises: InputError if none is.
+    """
     held = [path for path in profile.modules if path == profile.root or _below(path, profile.root)]
     tallies = profile.by_module()
     branches = {path: _branch(profile, path, Counter(tallies[path].counts)) for path in held}
@@ -81,7 +95,34 @@ def roots(profile: Record, *, fold: bool = True) -> list[Branch]:
             branches[path].label = path[len(parent) + 1 :] if parent else path
     for path in sorted(held, key=len, reverse=True):
         _finish(branches[path])
+    if only is not None:
+        top = _matching(top, matched(profile, only))
+        return _merged(_opened(top)) if fold else top
     return [_folded(branch) for branch in top] if fold else top
+
+
+def matched(profile: Record, pattern: str) -> set[str]:
+    """The paths of modules that match a pattern, as of file names. Raises: InputError with near matches if none do."""
+    held = profile.by_module()
+    found = {path for path in held if fnmatchcase(path, pattern)}
+    if not found:
+        known = {path.rpartition(".")[0] for path in held}
+        patterns = [path for path in held if path] + [f"{path}.*" for path in known if path]
+        raise InputError(f"No module of {profile.model} has a path like {pattern!r}.{near(pattern, patterns)}")
+    return found
+
+
+def _matching(top: list[Branch], paths: set[str], above: str | None = None) -> list[Branch]:
+    """The branches of these paths, each below the nearest of them around it, and named from there."""
+    found: list[Branch] = []
+    for branch in top:
+        if branch.path in paths:
+            label = branch.path[len(above) + 1 :] if above else branch.path or branch.label
+            children = _matching(branch.children, paths, branch.path)
+            found.append(replace(branch, label=label, children=children))
+        else:
+            found += _matching(branch.children, paths, above)
+    return found
 
 
 def _below(path: str, root: str) -> bool:
@@ -108,13 +149,19 @@ def _finish(branch: Branch) -> None:
 
 def _folded(branch: Branch) -> Branch:
     """The same branch with containers opened and equal neighbours made one, all the way down."""
-    children: list[Branch] = []
-    for child in map(_folded, branch.children):
-        if _is_container(child):
-            children += [replace(below, label=f"{child.label}.{below.label}") for below in child.children]
-        elif branch.calls or not branch.path or child.counts:  # what is below a module never called was not called
-            children.append(child)
-    return replace(branch, children=_merged(children))
+    called = bool(branch.calls or not branch.path)
+    return replace(branch, children=_merged(_opened(branch.children, called=called)))
+
+
+def _opened(branches: list[Branch], *, called: bool = True) -> list[Branch]:
+    """The branches, folded, with what containers hold in their place. called: whether what is around them was."""
+    opened: list[Branch] = []
+    for branch in map(_folded, branches):
+        if _is_container(branch):
+            opened += [replace(below, label=f"{branch.label}.{below.label}") for below in branch.children]
+        elif called or branch.counts:  # what is below a module never called was not called
+            opened.append(branch)
+    return opened
 
 
 def _is_container(branch: Branch) -> bool:
@@ -130,7 +177,15 @@ def _merged(children: list[Branch]) -> list[Branch]:
             runs[-1].append(child)
         else:
             runs.append([child])
-    return [run[0] if len(run) == 1 else _one(run, _range(run)) for run in runs]
+    return [
+        run[0] if len(run) == 1 else _one(run, f"{_up_to(run[0].label, run[-1].label)} ({len(run)} x)") for run in runs
+    ]
+
+
+def spanned(paths: Sequence[str]) -> str:
+    """Several paths as one, which may be those of a folded branch: `layers.0-125.mlp`."""
+    parts = zip(paths[0].split("."), paths[-1].split("."), strict=True)
+    return ".".join(first if first == last else _up_to(first, last) for first, last in parts)
 
 
 def _number(label: str) -> tuple[str, int] | None:
@@ -146,10 +201,10 @@ def _follows(first: Branch, second: Branch) -> bool:
     return after == (before[0], before[1] + 1) and first.signature == second.signature
 
 
-def _range(run: list[Branch]) -> str:
-    last = _number(run[-1].label)
-    assert last is not None, "only numbered modules are folded"
-    return f"{run[0].label}-{last[1]} ({len(run)} x)"
+def _up_to(first: str, last: str) -> str:
+    number = _number(last)
+    assert number is not None, "only numbered modules are folded"
+    return f"{first}-{number[1]}"
 
 
 def _one(run: list[Branch], label: str) -> Branch:
