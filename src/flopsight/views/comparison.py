@@ -1,0 +1,91 @@
+"""Models beside each other, a row each, in each format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flopsight import units
+from flopsight.analysis.comparison import Compared, Comparison
+from flopsight.errors import InputError
+from flopsight.record import Record
+from flopsight.views import columns, grid
+from flopsight.views.columns import Column, Row
+from flopsight.views.dataframe import framed
+from flopsight.views.grid import Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("input", "params", "macs", "flops", "exact")
+"""What is shown where nothing is asked for."""
+REASON = "why not"
+_LONGEST_REASON = 120
+
+
+def render(comparison: Comparison, form: str = "text") -> str:
+    """The table as `text`, `markdown`, `latex`, `csv` or `html`. Raises: InputError for another format."""
+    return grid.render([table(comparison)], form)
+
+
+def dataframe(comparison: Comparison) -> pd.DataFrame:
+    """A row for each model, whole numbers. Raises: MissingLibraryError."""
+    made = table(comparison)
+    return framed(made.names, made.values or [])
+
+
+def table(comparison: Comparison) -> Grid:
+    """The rows as text and as values; below them what makes a figure uncertain. Raises: InputError."""
+    shown = chosen(comparison.columns)
+    failed = bool(comparison.failed)
+    titles = ["model", *(column.title for column in shown), *[REASON] * failed]
+    return Grid(
+        title="",
+        titles=titles,
+        numbers=frozenset(index for index, column in enumerate(shown, 1) if column.is_number),
+        rows=[_texts(row, shown, failed) for row in comparison.rows],
+        names=["model", *(column.name for column in shown), *["reason"] * failed],
+        values=[[row.name, *_values(row, shown), *[row.reason] * failed] for row in comparison.rows],
+        sentences=list(_sentences(comparison)),
+    )
+
+
+def chosen(names: tuple[str, ...]) -> list[Column]:
+    """The columns of those names. Raises: InputError, with near matches."""
+    if "share" in names:
+        raise InputError("A share is of a whole, which models beside each other are not; leave out the column share.")
+    return [columns.get(name) for name in names if name != "name"]
+
+
+def row_of(name: str, record: Record) -> Row:
+    """A whole profile as a row of a table."""
+    node = record.modules.get(record.root)
+    return Row(
+        label=name,
+        path=record.root,
+        tally=record.tally(),
+        kind=node.kind if node else record.model,
+        calls=node.calls if node else 0,
+        inputs=node.inputs if node else (),
+        outputs=node.outputs if node else (),
+        params=record.params,
+    )
+
+
+def _texts(row: Compared, shown: list[Column], failed: bool) -> list[str]:
+    made = row.record and row_of(row.name, row.record)
+    cells = [column.text(made) if made else "-" for column in shown]
+    return [row.name, *cells, *[units.shortened(row.reason, _LONGEST_REASON)] * failed]
+
+
+def _values(row: Compared, shown: list[Column]) -> list[object]:
+    made = row.record and row_of(row.name, row.record)
+    return [column.value(made) if made else None for column in shown]
+
+
+def _sentences(comparison: Comparison) -> Iterator[str]:
+    for row in comparison.rows:
+        if row.record is not None and row.record.unknown:
+            yield f"{row.name}: lower bounds; {', '.join(row.record.unknown)} unknown."
+        for note in row.record.notes if row.record is not None else ():
+            yield f"{row.name}: assumed: {note}"
