@@ -54,7 +54,7 @@ def percentage(old: int, new: int) -> str:
     percent = 100 * (new - old) / old
     if new != old and abs(percent) < _LEAST_PERCENT:
         return f"{'+' if percent > 0 else '-'}<0.1%"
-    return f"{percent:+.1f}%" if percent else "0.0%"
+    return f"{percent:+,.1f}%" if percent else "0.0%"
 
 
 def size(number_bytes: int, digits: int = 2) -> str:
