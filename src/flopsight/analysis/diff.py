@@ -6,12 +6,12 @@ add up to the difference of the totals.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flopsight.analysis.folding import Run, folded
 from flopsight.analysis.modules import Modules, Own, key, parent
 from flopsight.analysis.pairing import paired, renamed
 from flopsight.calls import ModuleNode, Operation, ParameterRecord
@@ -103,11 +103,11 @@ def diff(old: Record, new: Record) -> Diff:
         *_alone(before, set(pairs), REMOVED),
     ]
     order = {path: place for place, path in enumerate(after)}
-    found.sort(key=lambda raw: order[raw.change.new.path] if raw.change.new else len(order))
+    found.sort(key=lambda run: len(order) if run.names[1] is None else order[run.names[1]])
     return Diff(
         old=old,
         new=new,
-        changes=tuple(folded(found)),
+        changes=tuple(map(_one, folded(found))),
         related=any(one or other for one, other in pairs.items()) or len(before) == len(after) == 1,
         unknown_added=_only(new.unknown, old.unknown),
         unknown_removed=_only(old.unknown, new.unknown),
@@ -139,14 +139,6 @@ def _only(these: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     return tuple(each for each in these if each not in known)
 
 
-@dataclass(frozen=True)
-class _Raw:
-    """A change of one module, and what is equal for changes that can be told as one."""
-
-    change: Change
-    alike: Any
-
-
 def _side(top: Own, inside: Sequence[Own]) -> Side:
     counts: Counter[Operation] = Counter()
     for own in inside:
@@ -154,7 +146,7 @@ def _side(top: Own, inside: Sequence[Own]) -> Side:
     return Side(top.path, top.path, top.node, counts, tuple(record for own in inside for record in own.records))
 
 
-def _of_pairs(before: Mapping[str, Own], after: Mapping[str, Own], pairs: Mapping[str, str]) -> Iterator[_Raw]:
+def _of_pairs(before: Mapping[str, Own], after: Mapping[str, Own], pairs: Mapping[str, str]) -> Iterator[Run[Change]]:
     for old_path, new_path in pairs.items():
         old, new = before[old_path], after[new_path]
         moved = renamed(old_path, new_path, pairs)
@@ -163,10 +155,11 @@ def _of_pairs(before: Mapping[str, Own], after: Mapping[str, Own], pairs: Mappin
             sides = _side(old, [old]), _side(new, [new])
             children = bool(old.children or new.children)
             alike = (moved, tied, old.work, new.work, old.node.kind, new.node.kind, children and moved and new.alike)
-            yield _Raw(Change(RENAMED if moved else CHANGED, *sides, has_children=children), alike)
+            change = Change(RENAMED if moved else CHANGED, *sides, has_children=children)
+            yield Run((old_path, new_path), alike, (change,))
 
 
-def _alone(modules: Mapping[str, Own], known: set[str], what: str) -> Iterator[_Raw]:
+def _alone(modules: Mapping[str, Own], known: set[str], what: str) -> Iterator[Run[Change]]:
     """What has no partner, each with all below it that has none either."""
     groups: dict[str, list[Own]] = {}
     top: dict[str, str] = {}
@@ -179,63 +172,23 @@ def _alone(modules: Mapping[str, Own], known: set[str], what: str) -> Iterator[_
         side = _side(modules[path], inside)
         alike = tuple((own.path[len(path) :], own.node.kind, own.work) for own in inside)
         change = Change(what, None, side) if what == ADDED else Change(what, side, None)
-        yield _Raw(replace(change, has_children=bool(modules[path].children)), alike)
+        names = (None, path) if what == ADDED else (path, None)
+        yield Run(names, (what, alike), (replace(change, has_children=bool(modules[path].children)),))
 
 
-def folded(found: Sequence[_Raw]) -> list[Change]:
-    """The changes, with those of blocks whose names count up as one where they are alike, innermost names first."""
-    deepest = max((raw.change.side.path.count(".") + 1 for raw in found), default=0)
-    for place in range(deepest):
-        found = _folded_at(found, place)
-    return [raw.change for raw in found]
+def _one(run: Run[Change]) -> Change:
+    """One change for those that are alike."""
+    before, after = run.names
+    old = _joined([change.old for change in run.items if change.old], before)
+    new = _joined([change.new for change in run.items if change.new], after)
+    return replace(run.items[0], old=old, new=new, times=run.times)
 
 
-def _folded_at(found: Sequence[_Raw], place: int) -> list[_Raw]:
-    """The same with those as one that differ in the number of the name at a place, counted from the end, alone."""
-    runs: dict[Any, list[_Raw]] = {}
-    ended: list[list[_Raw]] = []
-    for raw in found:
-        numbers, without = _split(raw, place)
-        run = runs.get(without)
-        if run and numbers and [each + 1 for each in _split(run[-1], place)[0]] == numbers:
-            run.append(raw)
-        else:
-            runs[without] = [raw]
-            ended.append(runs[without])
-    return [run[0] if len(run) == 1 else _one(run, place) for run in ended]
-
-
-def _split(raw: _Raw, place: int) -> tuple[list[int], Any]:
-    """The numbers at a place of the names before and after, and all the rest, which changes told as one share."""
-    numbers, rest = [], []
-    for side in (raw.change.old, raw.change.new):
-        parts = side.label.split(".")[::-1] if side else []
-        read = re.fullmatch(r"(.*?)(\d{1,9})", parts[place]) if place < len(parts) else None
-        if read and not re.search(r"\d-$", read[1]):
-            numbers.append(int(read[2]))
-            parts[place] = f"{read[1]}#"
-        rest.append(tuple(parts))
-    return numbers, (raw.change.what, raw.change.times, raw.alike, tuple(rest))
-
-
-def _one(run: Sequence[_Raw], place: int) -> _Raw:
-    """One change for a run of those that are alike."""
-    first = run[0].change
-
-    def joined(side_of: Callable[[Change], Side | None]) -> Side | None:
-        sides = [side for raw in run if (side := side_of(raw.change)) is not None]
-        if not sides:
-            return None
-        parts = sides[0].label.split(".")
-        last = re.fullmatch(r".*?(\d+)", sides[-1].label.split(".")[-1 - place])
-        if last:
-            parts[-1 - place] += f"-{last[1]}"
-        counts: Counter[Operation] = Counter()
-        for side in sides:
-            counts.update(side.counts)
-        records = tuple(record for side in sides for record in side.records)
-        return replace(sides[0], label=".".join(parts), counts=counts, records=records)
-
-    times = sum(raw.change.times for raw in run)
-    change = replace(first, old=joined(lambda each: each.old), new=joined(lambda each: each.new), times=times)
-    return replace(run[0], change=change)
+def _joined(sides: Sequence[Side], label: str | None) -> Side | None:
+    if label is None:
+        return None
+    counts: Counter[Operation] = Counter()
+    for side in sides:
+        counts.update(side.counts)
+    records = tuple(record for side in sides for record in side.records)
+    return replace(sides[0], label=label, counts=counts, records=records)

@@ -26,7 +26,7 @@ _PROGRAM = "from flopsight.cli._apart import answer; answer()"
 class Place:
     """Where a model is measured.
 
-    name: for messages, if it needs one. root, tree: a folder, and another that stands in its place (None: it stays as it is).
+    name: for messages, if it needs one. root, tree: a folder, and another that stands in its place; None for itself.
     """
 
     name: str
