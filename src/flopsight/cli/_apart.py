@@ -108,10 +108,10 @@ def answer() -> None:
 
 
 def _saved(options: argparse.Namespace, out: str) -> tuple[type[FlopsightError], str] | Any:
-    from flopsight.cli._model import run_model
+    from flopsight.cli._several import run
 
     try:
-        run_model(options).save(out)
+        run(options).save(out)
     except FlopsightError as error:
         return type(error), str(error)
     return None

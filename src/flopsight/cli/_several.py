@@ -24,13 +24,28 @@ def read(path: Path) -> Profile:
         raise InputError(f"{path} cannot be read: {error.strerror}.{near(str(path), beside)}") from error
 
 
-def measure(options: argparse.Namespace, addresses: Sequence[str]) -> list[Callable[[], Profile]]:
-    """For each address, a function that measures the model, or reads the file, and raises FlopsightError.
+def each(options: argparse.Namespace, addresses: Sequence[str]) -> list[argparse.Namespace]:
+    """The same options for each model."""
+    return [argparse.Namespace(**{**vars(options), "model": address}) for address in addresses]
 
-    Files of code in more than one folder may import others of the same names: each has a process of its own.
+
+def measure(runs: Sequence[argparse.Namespace]) -> list[Callable[[], Profile]]:
+    """For each of these options, a function that measures the model, or reads the file, and raises FlopsightError.
+
+    Each has a process of its own where files of code are in more than one folder, so that both may import others of one
+    name, and where one is there twice, for what it registers with PyTorch may be registered once.
     """
-    apart = len({Path(file).resolve().parent for address in addresses if (file := _file(address))}) > 1
-    return [_measuring(argparse.Namespace(**{**vars(options), "model": address}), apart) for address in addresses]
+    files = [Path(file).resolve() for run in runs if (file := _file(run.model))]
+    apart = len({file.parent for file in files}) > 1 or len(set(files)) < len(files)
+    return [_measuring(run, apart=apart) for run in runs]
+
+
+def run(options: argparse.Namespace) -> Profile:
+    """Build the model and profile it, with its memory and the step of an optimizer if asked. Raises: FlopsightError."""
+    from flopsight.cli._model import run_model
+
+    memory = getattr(options, "follow_memory", False)
+    return run_model(options, memory=memory, optimizer=getattr(options, "optimizer", None))
 
 
 def _file(address: str) -> str | None:
@@ -39,7 +54,7 @@ def _file(address: str) -> str | None:
     return location if location.endswith(".py") else None
 
 
-def _measuring(options: argparse.Namespace, apart: bool) -> Callable[[], Profile]:
+def _measuring(options: argparse.Namespace, *, apart: bool) -> Callable[[], Profile]:
     def measured() -> Profile:
         if is_saved(options.model):
             return read(Path(options.model))
@@ -47,8 +62,6 @@ def _measuring(options: argparse.Namespace, apart: bool) -> Callable[[], Profile
             from flopsight.cli._apart import Place, run_apart
 
             return run_apart(options, [Place("", Path.cwd())])[0]
-        from flopsight.cli._model import run_model
-
-        return run_model(options)
+        return run(options)
 
     return measured

@@ -32,7 +32,7 @@ class Compare(Command):
         chosen(options.columns)
         _formats.check_formats(options)
         _model.check(options)
-        measured = zip(options.models, _several.measure(options, options.models), strict=True)
+        measured = zip(options.models, _several.measure(_several.each(options, options.models)), strict=True)
         comparison = compared_rows([compared(name, measure) for name, measure in measured], options.columns)
         _formats.show_formats(options, partial(render, comparison))
         return 1 if comparison.failed else 0

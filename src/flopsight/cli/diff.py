@@ -44,7 +44,7 @@ class Diff(Command):
         revisions = read_range(options.old)
         if revisions is None:
             addresses = [options.old, options.new]
-            profiles = [measure() for measure in _several.measure(options, addresses)]
+            profiles = [measure() for measure in _several.measure(_several.each(options, addresses))]
         else:
             profiles, addresses = at_revisions(options, revisions)
         found = diff(*profiles)
@@ -62,7 +62,7 @@ def at_revisions(options: argparse.Namespace, revisions: Range) -> tuple[list[Pr
     if revisions.from_fork:
         old = repository.fork(old, new or "HEAD")
     named = [old[:12] if revisions.from_fork else old, new or "the working tree"]
-    given = argparse.Namespace(**{**vars(options), "model": options.new})
+    (given,) = _several.each(options, [options.new])
     with ExitStack() as trees:
         places = [Place(named[0], repository.root, trees.enter_context(repository.checked_out(old)))]
         tree = None if new is None else trees.enter_context(repository.checked_out(new))
