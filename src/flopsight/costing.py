@@ -176,10 +176,8 @@ def told(op: str, left: Any, right: Any) -> list[str] | None:
     if not isinstance(found, (Count, ParameterFigure)) or op not in _COMPARISONS or not isinstance(limit, (int, float)):
         return None
     profile, quantity = found.profile, found.quantity
-    lines = [
-        f"{_shown(left)} {op} {_shown(right)}",
-        f"{figure_title(quantity)} of {units.printable(profile.model)}: {units.exact(int(found))}{_apart(found, limit)}",
-    ]
+    what = f"{figure_title(quantity)} of {units.printable(profile.model)}"
+    lines = [f"{_shown(left)} {op} {_shown(right)}", f"{what}: {_shown(found)}{_apart(found, limit)}"]
     modules = blamed(profile, quantity, profile.baseline)
     grew = bool(modules) and modules[0].before is not None
     modules = modules or blamed(profile, quantity)

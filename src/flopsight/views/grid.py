@@ -9,14 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
-
 from flopsight import units
 from flopsight.errors import InputError, near
 from flopsight.views.csv import cell
-from flopsight.views.drawing import lines
 from flopsight.views.html import STYLE, html_cell
 from flopsight.views.latex_text import latex_table
 from flopsight.views.markdown import escaped, line
@@ -45,28 +40,36 @@ class Grid:
 
 def text(grid: Grid) -> str:
     """A table for the terminal, as wide as it needs."""
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
-    for index, title in enumerate(grid.titles):
-        table.add_column(Text(title), justify="right" if index in grid.numbers else "left", no_wrap=True)
-    for row in grid.printable():
-        table.add_row(*map(Text, row))
-    parts = [[units.printable(grid.title)] * bool(grid.title), lines(table) if grid.rows else []]
-    below = list(map(units.printable, grid.sentences))
-    return "\n".join([*parts[0], *parts[1], *([""] * bool(below and (grid.rows or grid.title))), *below]) + "\n"
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from flopsight.views.drawing import lines
+
+    above = [units.printable(grid.title)] if grid.title else []
+    if grid.rows:
+        table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+        for index, title in enumerate(grid.titles):
+            table.add_column(Text(title), justify="right" if index in grid.numbers else "left", no_wrap=True)
+        for row in grid.printable():
+            table.add_row(*map(Text, row))
+        above += lines(table)
+    parts = [above, list(map(units.printable, grid.sentences))]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def markdown(grid: Grid) -> str:
     """A table for a README or a pull request."""
-    written = [f"**{escaped(units.printable(grid.title))}**", ""] if grid.title else []
+    parts = [[f"**{escaped(units.printable(grid.title))}**"]] if grid.title else []
     if grid.rows:
-        written += [
+        parts.append([
             line([escaped(title) for title in grid.titles]),
             line(["--:" if index in grid.numbers else ":--" for index in range(len(grid.titles))]),
             *(line([escaped(text) for text in row]) for row in grid.printable()),
-        ]
+        ])  # fmt: skip
     if grid.sentences:
-        written += [""] * bool(grid.rows) + [f"- {escaped(units.printable(each))}" for each in grid.sentences]
-    return "\n".join(written) + "\n"
+        parts.append([f"- {escaped(units.printable(each))}" for each in grid.sentences])
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
 def latex(grid: Grid) -> str:
