@@ -21,7 +21,6 @@ from flopsight.saving import read as read_json
 FORM = 1
 FIGURES = ("macs", "flops", "exact", "params")
 """What a baseline holds of every profile."""
-_LEAST = 0
 
 
 def read(path: Path) -> dict[str, Baseline]:
@@ -30,9 +29,11 @@ def read(path: Path) -> dict[str, Baseline]:
         data = read_json(path)
     except FileNotFoundError:
         return {}
+    except ProfileFormatError as error:
+        raise ProfileFormatError(f"{path} holds no baselines: {error.__cause__}. Write it anew.") from error
     form = data.get("baseline") if isinstance(data, dict) else None
     if type(form) is not int:
-        raise ProfileFormatError(f"{path} holds no baselines: it has no 'baseline'. Write it with --update.")
+        raise ProfileFormatError(f"{path} holds no baselines: it has no 'baseline'. Write it anew.")
     if form > FORM:
         raise ProfileFormatError(
             f"{path} holds baselines of form {form}, and this flopsight reads up to {FORM}. Upgrade it with: "
@@ -63,4 +64,4 @@ def _is_baseline(cost: Any) -> bool:
 
 
 def _are_figures(figures: Any) -> bool:
-    return isinstance(figures, dict) and all(type(value) is int and value >= _LEAST for value in figures.values())
+    return isinstance(figures, dict) and all(type(value) is int and value >= 0 for value in figures.values())
