@@ -23,7 +23,8 @@ class Net(nn.Module):
 
 
 def parts(width: int) -> str:
-    return f"from torch import nn\n\n\ndef body():\n    return nn.Linear({width}, 8)\n"
+    made = f"nn.Sequential(nn.Linear(8, {width}), nn.Linear({width}, 8))"
+    return f"from torch import nn\n\n\ndef body():\n    return {made}\n"
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -14,7 +14,8 @@ from flopsight import baselines
 from flopsight.analysis.budget import Baseline, Outcome, judged
 from flopsight.cli import Command, _budgets, _formats, _several
 from flopsight.cli._budgets import Budget
-from flopsight.errors import FlopsightError, InputError
+from flopsight.closed_form import ClosedForm
+from flopsight.errors import FlopsightError, InputError, out_of_memory
 from flopsight.units import printable
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _outcome(budget: Budget, measure: Callable[[], Profile], known: dict[Path, d
         missing = f"{budget.baseline.name} has no baseline of it, or not of {', '.join(budget.figures)}"
         return Outcome(budget.name, error=f"{missing}; write it: flopsight check --update")
     try:
-        profile = measure()
+        profile = _numbers(measure())
         verdicts = [
             judged(profile, quantity, limit, baseline=before, unknown=budget.unknown)
             for quantity, limit in budget.limits.items()
@@ -80,28 +81,43 @@ def _outcome(budget: Budget, measure: Callable[[], Profile], known: dict[Path, d
             for quantity in budget.figures
         ]
     except (FlopsightError, MemoryError) as error:
-        return Outcome(budget.name, error=" ".join(str(error).split()))
+        return Outcome(budget.name, error=_reason(error))
     return Outcome(budget.name, tuple(verdicts))
 
 
 def _update(budgets: Sequence[Budget], known: dict[Path, dict[str, Baseline]]) -> int:
-    """Write the baselines of those that have one, and say what moved. Raises: FlopsightError."""
+    """Write the baselines of those that have one, and say what moved; the exit code. Raises: InputError for none."""
     if not known:
         raise InputError('No budget has a baseline to write; give one a file: baseline = "costs.json"')
     from flopsight.views.budget import moved
 
-    for budget, measure in _measuring(budgets):
-        if budget.baseline is None:
-            continue
-        made = Baseline.of(measure(), budget.figures)
-        before = known[budget.baseline].get(budget.name)
-        known[budget.baseline][budget.name] = made
-        print(printable(f"{budget.name}: {moved(before, made)}"))
+    failed = 0
+    for budget, measure in _measuring([budget for budget in budgets if budget.baseline]):
+        assert budget.baseline is not None, "those without are left out"
+        kept = known[budget.baseline]
+        try:
+            made = Baseline.of(_numbers(measure()), budget.figures)
+            told = moved(kept.get(budget.name), made)
+            kept[budget.name] = made
+        except (FlopsightError, MemoryError) as error:
+            failed, told = 1, _reason(error)
+        print(printable(f"{budget.name}: {told}"))
     for file, kept in known.items():
         with _formats.writing(file):
             baselines.write(file, kept)
         print(printable(f"written: {file}"))
-    return 0
+    return failed
+
+
+def _numbers(profile: Profile) -> Profile:
+    """A profile of numbers. Raises: InputError for one of formulas."""
+    if isinstance(profile, ClosedForm):
+        raise InputError("its figures are formulas, and a budget is a number; give a number for each size")
+    return profile
+
+
+def _reason(error: BaseException) -> str:
+    return "out of memory" if out_of_memory(error) else " ".join(str(error).split())
 
 
 def _show(outcomes: Sequence[Outcome], *, github: bool) -> None:
