@@ -65,6 +65,14 @@ class Place:
         return str(self.there(path)) if path.is_absolute() else model
 
 
+def run(options: argparse.Namespace) -> Profile:
+    """Build the model and profile it, with its memory and the step of an optimizer if asked. Raises: FlopsightError."""
+    from flopsight.cli._model import run_model
+
+    memory = getattr(options, "follow_memory", False)
+    return run_model(options, memory=memory, optimizer=getattr(options, "optimizer", None))
+
+
 def run_apart(options: argparse.Namespace, places: Sequence[Place]) -> list[Profile]:
     """The profile of the model that the options name, in each place, two at a time. Raises: FlopsightError."""
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -108,8 +116,6 @@ def answer() -> None:
 
 
 def _saved(options: argparse.Namespace, out: str) -> tuple[type[FlopsightError], str] | Any:
-    from flopsight.cli._several import run
-
     try:
         run(options).save(out)
     except FlopsightError as error:

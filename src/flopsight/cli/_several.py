@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flopsight.cli._apart import Place, run, run_apart
 from flopsight.comparing.rows import is_saved
 from flopsight.errors import InputError, near
 from flopsight.loading import load
@@ -40,14 +41,6 @@ def measure(runs: Sequence[argparse.Namespace]) -> list[Callable[[], Profile]]:
     return [_measuring(run, apart=apart) for run in runs]
 
 
-def run(options: argparse.Namespace) -> Profile:
-    """Build the model and profile it, with its memory and the step of an optimizer if asked. Raises: FlopsightError."""
-    from flopsight.cli._model import run_model
-
-    memory = getattr(options, "follow_memory", False)
-    return run_model(options, memory=memory, optimizer=getattr(options, "optimizer", None))
-
-
 def _file(address: str) -> str | None:
     """The file of code that an address names."""
     location = address.partition("(")[0].partition(":")[0]
@@ -58,10 +51,6 @@ def _measuring(options: argparse.Namespace, *, apart: bool) -> Callable[[], Prof
     def measured() -> Profile:
         if is_saved(options.model):
             return read(Path(options.model))
-        if apart:
-            from flopsight.cli._apart import Place, run_apart
-
-            return run_apart(options, [Place("", Path.cwd())])[0]
-        return run(options)
+        return run_apart(options, [Place("", Path.cwd())])[0] if apart else run(options)
 
     return measured

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from flopsight.cli import Command, _formats, _model, _several, _values
+from flopsight.cli._apart import Place, run_apart
 from flopsight.comparing.changes import diff
 from flopsight.comparing.revisions import Range, Repository, read_range
 from flopsight.profiles import Profile
@@ -55,8 +56,6 @@ class Diff(Command):
 
 def at_revisions(options: argparse.Namespace, revisions: Range) -> tuple[list[Profile], list[str]]:
     """The model at each of two revisions, and what these are called. Raises: FlopsightError."""
-    from flopsight.cli._apart import Place, run_apart
-
     repository = Repository.around(Path.cwd())
     old, new = revisions.old, revisions.new
     if revisions.from_fork:

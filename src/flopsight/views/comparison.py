@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flopsight import units
 from flopsight.analysis.comparison import Compared, Comparison
 from flopsight.errors import InputError
 from flopsight.record import Record
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("input", "params", "macs", "flops", "exact")
 """What is shown where nothing is asked for."""
-REASON = "why not"
-_LONGEST_REASON = 120
 
 
 def render(comparison: Comparison, form: str = "text") -> str:
@@ -37,13 +34,13 @@ def dataframe(comparison: Comparison) -> pd.DataFrame:
 def table(comparison: Comparison) -> Grid:
     """The rows as text and as values; below them what makes a figure uncertain. Raises: InputError."""
     shown = chosen(comparison.columns)
-    failed = bool(comparison.failed)
-    titles = ["model", *(column.title for column in shown), *[REASON] * failed]
+    failed = bool(comparison.failed)  # a table for other programs has the reasons in a column, one for people below
+    titles = ["model", *(column.title for column in shown)]
     return Grid(
         title="",
         titles=titles,
         numbers=frozenset(index for index, column in enumerate(shown, 1) if column.is_number),
-        rows=[_texts(row, shown, failed) for row in comparison.rows],
+        rows=[_texts(row, shown) for row in comparison.rows],
         names=["model", *(column.name for column in shown), *["reason"] * failed],
         values=[[row.name, *_values(row, shown), *[row.reason] * failed] for row in comparison.rows],
         sentences=list(_sentences(comparison)),
@@ -72,10 +69,9 @@ def row_of(name: str, record: Record) -> Row:
     )
 
 
-def _texts(row: Compared, shown: list[Column], failed: bool) -> list[str]:
+def _texts(row: Compared, shown: list[Column]) -> list[str]:
     made = row.record and row_of(row.name, row.record)
-    cells = [column.text(made) if made else "-" for column in shown]
-    return [row.name, *cells, *[units.shortened(row.reason, _LONGEST_REASON)] * failed]
+    return [row.name, *(column.text(made) if made else "-" for column in shown)]
 
 
 def _values(row: Compared, shown: list[Column]) -> list[object]:
@@ -85,7 +81,9 @@ def _values(row: Compared, shown: list[Column]) -> list[object]:
 
 def _sentences(comparison: Comparison) -> Iterator[str]:
     for row in comparison.rows:
-        if row.record is not None and row.record.unknown:
+        if row.record is None:
+            yield f"{row.name} could not be measured: {row.reason}"
+        elif row.record.unknown:
             yield f"{row.name}: lower bounds; {', '.join(row.record.unknown)} unknown."
         for note in row.record.notes if row.record is not None else ():
             yield f"{row.name}: assumed: {note}"

@@ -27,6 +27,7 @@ _TOTALS = ("macs", "flops", "exact", "params", "operators")
 _NOTHING = Row("", "", Tally({}))
 _UNKNOWN = "?"
 _NAMED = 3
+_MODEL = "(model)"
 
 
 def render(
@@ -98,7 +99,7 @@ class _Line:
         """Of the module, with how many it stands for, and whether what is below it is left out."""
         change = self.change
         own = change.has_children and change.what in (CHANGED, RENAMED)
-        label = change.side.label or "(model)"
+        label = change.side.label or change.side.node.kind or _MODEL
         return f"{label}{f' ({change.times} x)' * (change.times > 1)}{' (own code)' * (own and change.what == CHANGED)}"
 
     def texts(self) -> list[str]:
@@ -145,7 +146,7 @@ def _remarks(change: Change) -> Iterator[str]:
         yield change.side.node.kind
         return
     if change.what == RENAMED:
-        yield f"was {old.label or '(model)'}"
+        yield f"was {old.label or old.node.kind or _MODEL}"
     yield _moved("", old.node.kind, new.node.kind) or new.node.kind
     yield from filter(None, (
         _moved("input ", *_shapes(old.node.inputs, new.node.inputs)),
