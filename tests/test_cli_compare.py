@@ -13,8 +13,13 @@ from command_line import refused, run
 from comparing.repository import NET, commit, git, parts, state
 
 import flopsight
+from flopsight.cli._apart import Place
 
 SOURCE = Path(flopsight.__file__).parents[1]
+
+
+def macs(width: int, head: int = 4) -> str:
+    return str(8 * width + width * 8 + 8 * head)
 
 
 @pytest.fixture
@@ -102,35 +107,34 @@ class TestDiff:
         assert sentence in refused(capsys, "diff", *arguments)
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two commits and a working tree that differ in the width of a part, which is imported from a folder `src`."""
+@pytest.fixture(params=["src", "lib"])
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """Two commits and a working tree that differ in a part, imported from a folder `src` or another on the path."""
+    file = f"{request.param}/parts.py"
     git(tmp_path, "init", "-q")
-    commit(tmp_path, {"nets/net.py": NET, "src/parts.py": parts(2)})
-    commit(tmp_path, {"src/parts.py": parts(3)})
-    (tmp_path / "src" / "parts.py").write_text(parts(4))
+    commit(tmp_path, {"nets/net.py": NET, file: parts(2)})
+    commit(tmp_path, {"nets/net.py": NET.replace("8, 4", "8, 5"), file: parts(3)})
+    (tmp_path / file).write_text(parts(4))
     monkeypatch.chdir(tmp_path / "nets")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'src'}{os.pathsep}{SOURCE}")
-    monkeypatch.syspath_prepend(tmp_path / "src")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / request.param}{os.pathsep}{SOURCE}")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.syspath_prepend(tmp_path / request.param)
     return tmp_path.resolve()
 
 
-def macs(width: int) -> str:
-    return str(8 * width + width * 8 + 8 * 4)
-
-
 class TestRevisions:
-    @pytest.mark.parametrize(("revisions", "widths"), [
-        ("HEAD~1..main", (2, 3)), ("HEAD~1..", (2, 4)), ("..HEAD~1", (3, 2)), ("HEAD~1...HEAD", (2, 3)),
+    @pytest.mark.parametrize(("revisions", "expected"), [
+        ("HEAD~1..main", [macs(2), macs(3, 5)]), ("HEAD~1..", [macs(2), macs(4, 5)]),
+        ("..HEAD~1", [macs(3, 5), macs(2)]), ("HEAD~1...HEAD", [macs(2), macs(3, 5)]),
     ])  # fmt: skip
     def test_each_is_measured_with_its_own_code_and_nothing_changes(
-        self, capsys, repository, revisions, widths
+        self, capsys, repository, revisions, expected
     ) -> None:
         before = state(repository)
         for address in ("net.py:Net", f"{repository}/nets/net.py:Net"):
             code, out, _ = run(capsys, "diff", revisions, address, "--input", "1,8", "--csv")
             assert code == 1
-            assert out.splitlines()[1].split(",")[6:8] == [macs(width) for width in widths]
+            assert out.splitlines()[1].split(",")[6:8] == expected
         assert state(repository) == before
 
     def test_the_same_revision_has_not_changed(self, capsys, repository) -> None:
@@ -151,7 +155,7 @@ class TestRevisions:
         assert "HEAD has no folder new" in refused(capsys, "diff", "HEAD..", "../nets/net.py:Net", "--input", "1,8")
 
     def test_a_process_that_dies_is_told(self, capsys, repository) -> None:
-        (repository / "src" / "parts.py").write_text("import os\nos._exit(3)\n")
+        (repository / "nets" / "net.py").write_text("import os\nos._exit(3)\n")
         sentence = refused(capsys, "diff", "HEAD..", "net.py:Net", "--input", "1,8")
         assert "The process that measured net.py:Net at the working tree ended with code 3" in sentence
 
@@ -164,3 +168,14 @@ def test_saved_profiles_are_compared_without_torch(tmp_path: Path) -> None:
         code = f"import sys; from flopsight.cli import main; main({[command, *files]!r}); print('torch' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_what_is_imported_first_is_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the package is installed from its folder `src` by a finder, which is not on the path."""
+    root, tree = tmp_path / "root", tmp_path / "tree"
+    for folder in (root / "nets", tree / "nets", tree / "src"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(root / "nets")
+    monkeypatch.setattr(sys, "path", ["", str(root), str(root / "venv"), str(tmp_path)])
+    assert Place("main", root, tree).importable == [str(tree / "nets"), str(tree), str(tree / "src")]
+    assert Place("", root).importable == []

@@ -90,6 +90,11 @@ def test_an_equal_module_under_another_name_is_renamed() -> None:
     assert told(found) == [(RENAMED, "fc", "head", 1)]
 
 
+def test_one_that_moved_with_its_name_is_renamed() -> None:
+    found = checked(net(("a", "Block"), ("a.x", "Linear")), net(("b", "Other"), ("b.x", "Linear")))
+    assert told(found) == [(ADDED, None, "b", 1), (RENAMED, "a.x", "b.x", 1), (REMOVED, "a", None, 1)]
+
+
 def test_renamed_ones_are_found_in_order() -> None:
     old = net(("0", "Linear"), ("1", "ReLU"), ("2", "Linear"))
     new = net(("0", "Linear"), ("1", "LinearToo"), ("2", "ReLU"), ("3", "Linear"))
@@ -139,6 +144,16 @@ def test_models_that_share_nothing_are_not_related() -> None:
     found = checked(net(("a", "Linear")), net(("x", "Conv"), ("y", "ReLU"), root="Other"))
     assert not found.related
     assert found.changed
+
+
+def test_a_model_of_one_module_is_related_to_one_of_its_class() -> None:
+    alone = handmade.profile([module("", "Net")], [(linear(), "")])
+    assert checked(alone, net(("a", "Linear"))).related
+    assert checked(alone, handmade.profile([module("", "Net")])).related
+    assert not checked(alone, handmade.empty()).related
+    nothing = Profile("none", [], [], [], {})
+    assert checked(nothing, nothing).related
+    assert not checked(nothing, alone).related
 
 
 def test_a_weight_that_is_no_longer_tied_is_a_change() -> None:

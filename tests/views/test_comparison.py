@@ -25,6 +25,12 @@ def test_each_model_has_a_row_and_one_that_failed_its_reason() -> None:
     assert str(comparison()).endswith("\n\nb_<script> could not be measured: there is no such model\n")
 
 
+def test_a_model_that_does_nothing_has_figures_too() -> None:
+    made = compared_rows([Compared("a", handmade.empty())], ("class", "macs", "params"))
+    assert made.render("csv") == "model,class,macs,params\na,Identity,0,0\n"
+    assert str(made).splitlines()[2].split() == ["a", "Identity", "0", "0"]
+
+
 def test_columns_are_those_of_other_tables() -> None:
     made = comparison("class", "output", "weights", "operators")
     assert made.render("csv").splitlines() == [

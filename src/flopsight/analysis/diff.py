@@ -108,12 +108,20 @@ def diff(old: Record, new: Record) -> Diff:
         old=old,
         new=new,
         changes=tuple(map(_one, folded(found))),
-        related=any(one or other for one, other in pairs.items()) or len(before) == len(after) == 1,
+        related=_related(before, after, pairs),
         unknown_added=_only(new.unknown, old.unknown),
         unknown_removed=_only(old.unknown, new.unknown),
         notes_added=_only(new.notes, old.notes),
         notes_removed=_only(old.notes, new.notes),
     )
+
+
+def _related(before: Mapping[str, Own], after: Mapping[str, Own], pairs: Mapping[str, str]) -> bool:
+    """Whether there is a pair beside that of the roots; where one has nothing but a root, whether these are alike."""
+    if min(len(before), len(after)) > 1:
+        return any(one or other for one, other in pairs.items())
+    kinds = [modules[""].node.kind if "" in modules else None for modules in (before, after)]
+    return kinds[0] == kinds[1]
 
 
 def bound(old: Tally, new: Tally) -> str:

@@ -61,7 +61,7 @@ def _split(run: Run[Any], place: int) -> tuple[list[int], Any]:
         if read:
             numbers.append(int(read[2]))
             parts[place] = read[1]
-        rest.append((name is None, bool(read), tuple(parts)))
+        rest.append((bool(read), tuple(parts)))
     return numbers, (run.times, run.alike, tuple(rest))
 
 

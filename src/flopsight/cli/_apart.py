@@ -35,9 +35,9 @@ class Place:
 
     def there(self, path: Path) -> Path:
         """Where what is in the root is in the tree."""
-        return (
-            path if self.tree is None or not path.is_relative_to(self.root) else self.tree / path.relative_to(self.root)
-        )
+        if self.tree is None or not path.is_relative_to(self.root):
+            return path
+        return self.tree / path.relative_to(self.root)
 
     @property
     def folder(self) -> Path:
@@ -53,11 +53,10 @@ class Place:
         """The folders that code is imported from before all others, as far as they are of the tree."""
         if self.tree is None:
             return []
-        folders = [self.folder, self.tree, self.tree / "src"]
-        folders += [
-            there for path in sys.path if path and (there := self.there(Path(path).resolve())) != Path(path).resolve()
-        ]
-        return [str(folder) for folder in dict.fromkeys(folders) if folder.is_dir()]
+        known = [Path(path).resolve() for path in sys.path if path]
+        moved = [self.there(path) for path in known if path.is_relative_to(self.root)]
+        folders = dict.fromkeys([self.folder, self.tree, self.tree / "src", *moved])
+        return [str(folder) for folder in folders if folder.is_dir()]
 
     def address(self, model: str) -> str:
         """The model's address there: one by an absolute path in the root is of the tree."""
@@ -109,7 +108,6 @@ def answer() -> None:
     given, folder, importable, out = pickle.load(sys.stdin.buffer)
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # what the model prints
-        sys.dont_write_bytecode = True
         os.chdir(folder)
         sys.path[:0] = importable
         pickle.dump(_saved(argparse.Namespace(**given), out), answers)

@@ -45,7 +45,7 @@ class Repository:
     def commit(self, revision: str) -> str:
         """The commit that a revision names. Raises: InputError with near matches."""
         try:
-            return _git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            return _git(self.root, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
         except subprocess.CalledProcessError as error:
             known = _git(self.root, "for-each-ref", "--format=%(refname:short)").split()
             raise InputError(

@@ -70,13 +70,17 @@ def row_of(name: str, record: Record) -> Row:
 
 
 def _texts(row: Compared, shown: list[Column]) -> list[str]:
-    made = row.record and row_of(row.name, row.record)
-    return [row.name, *(column.text(made) if made else "-" for column in shown)]
+    if row.record is None:
+        return [row.name, *["-"] * len(shown)]
+    made = row_of(row.name, row.record)
+    return [row.name, *(column.text(made) for column in shown)]
 
 
 def _values(row: Compared, shown: list[Column]) -> list[object]:
-    made = row.record and row_of(row.name, row.record)
-    return [column.value(made) if made else None for column in shown]
+    if row.record is None:
+        return [None] * len(shown)
+    made = row_of(row.name, row.record)
+    return [column.value(made) for column in shown]
 
 
 def _sentences(comparison: Comparison) -> Iterator[str]:
