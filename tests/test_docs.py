@@ -1,7 +1,8 @@
 """The docs say what is true: each example runs and prints what the page shows, each command and option is described.
 
 Blocks of one page share their names. A `python` block directly followed by a `text` block must print it. In a `console`
-block, `$ flopsight ...` runs, and lines below it are what it prints. `...` stands for anything.
+block, `$ flopsight ...` runs, and lines below it are what it prints; `# exit code 1` says that it ends so. A `toml`
+block is the pyproject.toml of what follows. `...` stands for anything.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ class Block(NamedTuple):
 def blocks(page: Path) -> list[Block]:
     text = page.read_text()
     found = BLOCK.finditer(text)
-    return [Block(m[1], text[: m.start()].count("\n") + 2, m[2], m[3]) for m in found if m[1] in ("python", "console")]
+    return [
+        Block(m[1], text[: m.start()].count("\n") + 2, m[2], m[3])
+        for m in found
+        if m[1] in ("python", "console", "toml")
+    ]
 
 
 def check_output(printed: str, shown: str) -> None:
@@ -62,11 +67,15 @@ def uncounted(line: str) -> str:
     return re.sub(r" +[\d,]+$", "", line) if line.startswith(("forward ", "backward ")) else line
 
 
-def commands(text: str) -> Iterator[tuple[list[str], str]]:
-    """The commands of a console block, each with the output shown below it."""
+def commands(text: str) -> Iterator[tuple[list[str], str, int]]:
+    """The commands of a console block, each with the output shown below it and the code that it ends with."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, _, shown = part.replace("\\\n", " ").partition("\n")
-        yield shlex.split(command, comments=True), shown
+        lines = re.match(r"((?:.*\\\n)*.*)\n?", part)
+        assert lines is not None, "an empty command is one too"
+        command, shown = lines[1].replace("\\\n", " "), part[lines.end() :]
+        told = re.search(r"# exit code (\d+)$", command)
+        code = int(told[1]) if told else 2 if shown.startswith("flopsight: ") else 0
+        yield shlex.split(command, comments=True), shown, code
 
 
 @pytest.fixture
@@ -90,18 +99,19 @@ def test_examples_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
             exec(code, names)
             if block.shown is not None:
                 check_output(capsys.readouterr().out, block.shown)
+        elif block.language == "toml":
+            Path("pyproject.toml").write_text(block.text)
         else:
-            for command, shown in commands(block.text):
-                run(command, shown, capsys)
+            for command, shown, code in commands(block.text):
+                run(command, shown, code, capsys)
 
 
-def run(command: list[str], shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+def run(command: list[str], shown: str, expected: int, capsys: pytest.CaptureFixture[str]) -> None:
     if command[0] != "flopsight":
         return
     with pytest.raises(SystemExit) as done:
         raise SystemExit(cli.main(command[1:]))
     printed = capsys.readouterr()
-    expected = 2 if shown.startswith("flopsight: ") else 0
     assert (done.value.code or 0) == expected, f"{command}: {printed.err}"
     if shown.strip():
         check_output(printed.out + printed.err, shown)

@@ -20,7 +20,8 @@ FILE_LINES, FUNCTION_LINES = 300, 60
 
 PUBLIC = {
     "errors", "units", "cost", "calls", "record", "profiles", "conventions", "formulas", "tracing", "sources", "views",
-    "generation", "sweeping", "closed_form", "loading", "fitting", "devices", "measuring", "metering",
+    "generation", "sweeping", "closed_form", "loading", "fitting", "devices", "measuring", "metering", "comparing",
+    "baselines",
 }  # fmt: skip
 MAY_IMPORT = {
     "errors": set(),
@@ -57,6 +58,31 @@ MAY_IMPORT = {
     "fitting": {"tracing", "sources", "profiles", "views", "analysis", "errors"},
     "measuring": {"tracing", "profiles", "views", "analysis", "devices", "cost", "units", "errors"},
     "metering": {"profiles", "analysis", "conventions", "devices", "record", "errors"},
+    "baselines": {"analysis", "saving", "errors"},
+    "costing": {
+        "tracing",
+        "baselines",
+        "profiles",
+        "views",
+        "analysis",
+        "conventions",
+        "record",
+        "units",
+        "errors",
+    },
+    "pytest_plugin": {"costing"},
+    "comparing": {
+        "tracing",
+        "sources",
+        "loading",
+        "closed_form",
+        "profiles",
+        "views",
+        "analysis",
+        "record",
+        "units",
+        "errors",
+    },
     "sweeping": {"sources", "tracing", "views", "record", "units", "errors"},
     "coverage": {"sources", "tracing", "formulas", "errors"},
     "compat": PUBLIC | {"analysis"},

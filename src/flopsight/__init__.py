@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from flopsight.closed_form import ClosedForm
+    from flopsight.comparing import Comparison, Diff, compare, diff
     from flopsight.conventions import Convention
     from flopsight.cost import Cost, TensorSpec
     from flopsight.devices import Device
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ClosedForm": "closed_form",
+    "Comparison": "comparing",
     "Convention": "conventions",
     "Cost": "cost",
     "Device": "devices",
+    "Diff": "comparing",
     "Fit": "fitting",
     "Generation": "generation",
     "Meter": "metering",
@@ -36,6 +39,8 @@ _HOME = {
     "Profiler": "tracing.profiler",
     "Row": "sweeping",
     "TensorSpec": "cost",
+    "compare": "comparing",
+    "diff": "comparing",
     "fit": "fitting",
     "formula": "formulas.registry",
     "load": "loading",
@@ -49,9 +54,11 @@ _HOME = {
 
 __all__ = [
     "ClosedForm",
+    "Comparison",
     "Convention",
     "Cost",
     "Device",
+    "Diff",
     "Fit",
     "Generation",
     "Meter",
@@ -59,6 +66,8 @@ __all__ = [
     "Profiler",
     "Row",
     "TensorSpec",
+    "compare",
+    "diff",
     "fit",
     "formula",
     "load",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _SI = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _PARTS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_LEAST_PERCENT = 0.05
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -38,6 +39,22 @@ def exact(number: int) -> str:
 def difference(number: int) -> str:
     """A difference with every digit and its sign: `difference(-2048)` is `'-2,048'`; none is `'0'`."""
     return f"{number:+,}" if number else "0"
+
+
+def change(old: int, new: int) -> str:
+    """A difference with its sign, and as a percentage of what it was: `change(4000, 5000)` is `'+1.000 k (+25.0%)'`."""
+    apart = f"{'+' if new > old else ''}{count(new - old)}"
+    return f"{apart} ({percentage(old, new)})" if old and new != old else apart
+
+
+def percentage(old: int, new: int) -> str:
+    """A difference as a percentage of what it was: `percentage(4, 5)` is `'+25.0%'`; from nothing, `'-'`."""
+    if not old:
+        return "-" if new else "0.0%"
+    percent = 100 * (new - old) / old
+    if new != old and abs(percent) < _LEAST_PERCENT:
+        return f"{'+' if percent > 0 else '-'}<0.1%"
+    return f"{percent:+,.1f}%" if percent else "0.0%"
 
 
 def size(number_bytes: int, digits: int = 2) -> str:

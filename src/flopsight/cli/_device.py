@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flopsight import devices, views
 from flopsight.cli import _output
+from flopsight.cli._formats import STDOUT
 from flopsight.cli._values import seconds
 from flopsight.closed_form import ClosedForm
 from flopsight.errors import InputError
@@ -93,5 +94,5 @@ def show(profile: Profile, options: argparse.Namespace, device: Device | None) -
             raise InputError(f"{options.plot} cannot be drawn: {error}") from error
     if options.trace is not None:
         _output.write(options.trace, "trace", views.get("trace").render(found.record, roofline=found), profile)
-    if options.trace != _output.STDOUT:
+    if options.trace != STDOUT:
         sys.stdout.write(render(found, depth=options.depth, by=options.by))

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and the options of a run without values."""
-    add_workload(parser)
+    _add_address(parser)
+    add_run(parser)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a run without values."""
+    _add_inputs(parser)
     add_passes(parser)
     parser.add_argument("--execute", action="store_true", help="run on real tensors, where values decide what runs")
     add_proposals(parser)
@@ -34,7 +40,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_workload(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and the options that say what to call it with."""
+    _add_address(parser)
+    _add_inputs(parser)
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="torchvision:NAME, timm:NAME, path/to/net.py:NAME, ...")
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input",
         action="append",
@@ -72,6 +86,13 @@ def add_passes(parser: argparse.ArgumentParser) -> None:
     """Add the options of training."""
     parser.add_argument("--backward", action="store_true", help="count the backward pass too")
     parser.add_argument("--train", action="store_true", help="in training mode (otherwise in eval mode)")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Find mistakes in the inputs before a model is built. Raises: InputError."""
+    for text in options.input:
+        _values.read_input(text)
+    _values.read_kwargs(options.kwargs)
 
 
 def run_model(options: argparse.Namespace, *, memory: bool = False, optimizer: str | None = None) -> Profile:

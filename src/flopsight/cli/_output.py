@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flopsight import conventions, views
+from flopsight.cli._formats import STDOUT, check_folder, writing
 from flopsight.cli._values import positive
 from flopsight.closed_form import ClosedForm
 from flopsight.errors import InputError
 
 if TYPE_CHECKING:
     from flopsight.profiles import Profile
-
-STDOUT = "-"
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +52,8 @@ def check(options: argparse.Namespace) -> None:
         conventions.get(options.count)
     for name in views.names():
         target = getattr(options, name, None)
-        if target not in (None, STDOUT) and not Path(target).resolve().parent.is_dir():
-            raise InputError(f"{target} cannot be written: there is no folder {Path(target).parent}.")
+        if target not in (None, STDOUT):
+            check_folder(target)
 
 
 def show(profile: Profile, options: argparse.Namespace) -> None:
@@ -110,13 +109,11 @@ def write(target: str, view: str, text: str, profile: Profile) -> None:
     if target == STDOUT:
         sys.stdout.write(text)
         return
-    try:
+    with writing(target):
         if view == "json":
             profile.save(target)
         else:
             Path(target).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror}.") from error
 
 
 def print_table(profile: Profile, layout: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from flopsight.cost import product
@@ -106,3 +107,22 @@ def read_kwargs(text: str) -> dict[str, Any]:
             f'--kwargs {shortened(text)!r} is no JSON object; write arguments by name: {{"use_cache": false}}'
         )
     return read
+
+
+def amount(text: str) -> int:
+    """A count, as argparse wants it: `4.1G`, `4.1e9`, `25_600_000`. Raises: ArgumentTypeError."""
+    read = re.fullmatch(
+        rf"(\d[\d_,]{{0,{_DIGITS}}}(?:\.\d{{1,{_DIGITS}}})?(?:[eE]\+?\d\d?)?) ?([kKMGTP]?)", text.strip()
+    )
+    if not read:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no count; write 4.1G, 4.1e9 or all digits")
+    power = "kMGTP".index(read[2].replace("K", "k")) + 1 if read[2] else 0
+    return int(Decimal(read[1].replace("_", "").replace(",", "")) * 1000**power)
+
+
+def percentage(text: str) -> Fraction:
+    """A part, as argparse wants it: `1%` or `0.01`. Raises: ArgumentTypeError."""
+    read = re.fullmatch(rf"(\d{{1,{_DIGITS}}}(?:\.\d{{1,{_DIGITS}}})?) ?(%?)", text.strip())
+    if not read:
+        raise argparse.ArgumentTypeError(f"{shortened(text)!r} is no part; write 1% or 0.01")
+    return Fraction(read[1]) / (100 if read[2] else 1)

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from flopsight.cli import TRACEBACK, Command, _device, _output
-from flopsight.errors import FlopsightError, InputError, ProfileFormatError, near
-from flopsight.loading import load
+from flopsight.cli._several import read
+from flopsight.errors import FlopsightError, ProfileFormatError
 
 
 class Show(Command):
@@ -24,11 +24,7 @@ class Show(Command):
         """Load and show."""
         device = _device.checked(options)
         path = Path(options.file)
-        try:
-            profile = load(path)
-        except OSError as error:
-            beside = [str(other) for other in path.parent.glob("*.json*")] if path.parent.is_dir() else []
-            raise InputError(f"{path} cannot be read: {error.strerror}.{near(str(path), beside)}") from error
+        profile = read(path)
         try:
             _device.show(profile, options, device)
         except (FlopsightError, OSError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,8 +11,8 @@ from pathlib import Path
 from flopsight import units
 from flopsight.errors import InputError
 from flopsight.record import Record
-from flopsight.views.csv import cell
-from flopsight.views.markdown import escaped, line
+from flopsight.views import grid
+from flopsight.views.grid import Grid
 
 COUNTED, UNKNOWN, FAILED = "counted", "unknown operators", "failed"
 TIMED_OUT, OUT_OF_MEMORY, DIED = "timed out", "out of memory", "worker died"
@@ -108,29 +106,21 @@ def form(path: Path) -> Callable[[Sequence[Row]], str]:
     return _FORMS[path.suffix]
 
 
-def _csv(rows: Sequence[Row]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(NAMES)
-    writer.writerows([cell(value) for value in asdict(row).values()] for row in rows)
-    return stream.getvalue()
-
-
-def _markdown(rows: Sequence[Row]) -> str:
-    lines = [line([escaped(name) for name in NAMES]), line(["--:" if name in _NUMBERS else ":--" for name in NAMES])]
-    lines += [line([escaped(_text(value)) for value in asdict(row).values()]) for row in rows]
-    return "\n".join(lines) + "\n"
+def _grid(rows: Sequence[Row]) -> Grid:
+    values = [list(asdict(row).values()) for row in rows]
+    numbers = frozenset(map(NAMES.index, _NUMBERS))
+    return Grid("", NAMES, numbers, [list(map(_text, row)) for row in values], NAMES, values)
 
 
 def _text(value: str | float | None) -> str:
     if isinstance(value, int):
         return units.exact(value)
-    return "" if value is None else units.printable(str(value))
+    return "" if value is None else str(value)
 
 
 _FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
-    ".csv": _csv,
+    ".csv": lambda rows: grid.csv(_grid(rows)),
     ".json": lambda rows: json.dumps([asdict(row) for row in rows], indent=1) + "\n",
     ".jsonl": lambda rows: "".join(f"{json.dumps(asdict(row))}\n" for row in rows),
-    ".md": _markdown,
+    ".md": lambda rows: grid.markdown(_grid(rows)),
 }

@@ -35,12 +35,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in options, its heading, its value for a row, and that value as text for people."""
+    """A column: its name in options, its heading, its value for a row, and that value as text for people.
+
+    of_calls: whether it is a lower bound where the cost of operators is unknown.
+    """
 
     name: str
     title: str
     value: Callable[[Row], Any]
     text: Callable[[Row], str]
+    of_calls: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -70,7 +74,7 @@ def _text(name: str, title: str, value: Callable[[Row], str]) -> Column:
 
 
 def _count(name: str, title: str, value: Callable[[Row], int], *, of_calls: bool = True) -> Column:
-    return Column(name, title, value, _bounded(value) if of_calls else lambda row: units.count(value(row)))
+    return Column(name, title, value, _bounded(value) if of_calls else lambda row: units.count(value(row)), of_calls)
 
 
 def _bytes(name: str, title: str, *attributes: str) -> Column:

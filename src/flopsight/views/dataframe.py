@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flopsight.errors import MissingLibraryError
@@ -17,6 +18,12 @@ def dataframe(profile: Record, **layout: Any) -> pd.DataFrame:
 
     Raises: MissingLibraryError.
     """
+    columns, rows = table.flat(profile, **layout)
+    return framed(columns, rows)
+
+
+def framed(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Rows under the names of their columns. Raises: MissingLibraryError."""
     try:
         import pandas as pd
     except ModuleNotFoundError as error:
@@ -24,6 +31,5 @@ def dataframe(profile: Record, **layout: Any) -> pd.DataFrame:
             "A DataFrame needs the library pandas, which is not installed. Install it with: "
             'pip install "flopsight[dataframe]"'
         ) from error
-    columns, rows = table.flat(profile, **layout)
-    frame: pd.DataFrame = pd.DataFrame(rows, columns=columns)
+    frame: pd.DataFrame = pd.DataFrame(rows, columns=list(columns))
     return frame

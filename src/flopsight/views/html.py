@@ -9,7 +9,7 @@ from flopsight.record import Record
 from flopsight.views import View, summary, table
 from flopsight.views.table import Layout, Table
 
-_STYLE = (
+STYLE = (
     ".flopsight{font-family:sans-serif;font-size:90%}.flopsight table{border-collapse:collapse;margin:.5em 0}"
     ".flopsight td,.flopsight th{padding:.15em .7em;text-align:left;white-space:pre}"
     ".flopsight .n{text-align:right;font-variant-numeric:tabular-nums}.flopsight thead{border-bottom:1px solid}"
@@ -36,20 +36,21 @@ def render(profile: Record, **layout: Any) -> str:
         parts.append(
             f"<p>Assumptions:</p><ul>{''.join(f'<li>{escape(note)}</li>' for note in summary.notes(profile))}</ul>"
         )
-    return f'<div class="flopsight"><style>{_STYLE}</style>\n' + "\n".join(parts) + "\n</div>\n"
+    return f'<div class="flopsight"><style>{STYLE}</style>\n' + "\n".join(parts) + "\n</div>\n"
 
 
-def _cell(text: str, *, number: bool, tag: str = "td", indent: int = 0) -> str:
+def html_cell(text: str, *, number: bool, tag: str = "td", indent: int = 0) -> str:
+    """A cell of a table, escaped."""
     look = (' class="n"' if number else "") + (f' style="padding-left:{indent * 1.2 + 0.7:.1f}em"' if indent else "")
     return f"<{tag}{look}>{escape(text)}</{tag}>"
 
 
 def _rows(built: Table) -> str:
-    head = "".join(_cell(column.title, number=column.is_number, tag="th") for column in built.columns)
+    head = "".join(html_cell(column.title, number=column.is_number, tag="th") for column in built.columns)
     body = "".join(
         "<tr>"
         + "".join(
-            _cell(cell.strip(), number=column.is_number, indent=row.depth if column.name == "name" else 0)
+            html_cell(cell.strip(), number=column.is_number, indent=row.depth if column.name == "name" else 0)
             for column, cell in zip(built.columns, cells, strict=True)
         )
         + "</tr>\n"
@@ -59,7 +60,7 @@ def _rows(built: Table) -> str:
 
 
 def _grid(rows: list[list[str]], *, numbers: set[int]) -> str:
-    lines = ("".join(_cell(text, number=index in numbers) for index, text in enumerate(row)) for row in rows)
+    lines = ("".join(html_cell(text, number=index in numbers) for index, text in enumerate(row)) for row in rows)
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
