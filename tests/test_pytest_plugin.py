@@ -147,7 +147,7 @@ def test_lower_bounds_are_held_to_no_limit(pytester: pytest.Pytester) -> None:
     result = suite(pytester, UNKNOWN)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["*1 calls of unknown cost (flopsight_plugin_test::opaque): the figures of opaque are lower*"]
+        ["*1 call of unknown cost (flopsight_plugin_test::opaque): the figures of opaque are lower*"]
     )
 
 

@@ -98,7 +98,7 @@ class Costs:
         measured = self._measured(model, inputs, options)
         if (found := figure(measured, UNKNOWN)) > unknown:
             raise AssertionError(
-                f"{units.exact(found)} calls of unknown cost ({', '.join(measured.unknown)}): the figures of "
+                f"{units.plural(found, 'call')} of unknown cost ({', '.join(measured.unknown)}): the figures of "
                 f"{measured.model} are lower bounds, of which a limit says nothing. Give a formula "
                 f"(flopsight.formula), or allow them: cost(..., unknown={found})"
             )

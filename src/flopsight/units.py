@@ -36,6 +36,11 @@ def exact(number: int) -> str:
     return f"{number:,}"
 
 
+def plural(number: int, word: str) -> str:
+    """A number of things: `plural(2, "call")` is `'2 calls'`."""
+    return f"{exact(number)} {word}{'' if number == 1 else 's'}"
+
+
 def difference(number: int) -> str:
     """A difference with every digit and its sign: `difference(-2048)` is `'-2,048'`; none is `'0'`."""
     return f"{number:+,}" if number else "0"

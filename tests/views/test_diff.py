@@ -52,7 +52,7 @@ def test_the_largest_change_comes_first_by_the_first_column() -> None:
 def test_so_many_are_listed_as_asked_and_the_rest_is_counted() -> None:
     found = flopsight.diff(net(), net(2 * N, extra=2)).render(top=1)
     assert "h0-1" not in found
-    assert "1 more changes, each smaller; --top 2 lists them all." in found
+    assert "1 more change, none of them larger; --top 2 lists all." in found
 
 
 def test_nothing_changed_is_a_sentence() -> None:

@@ -233,7 +233,7 @@ def _sentences(
             "profiles of different models, and only their totals are compared."
         )
     if top is not None and len(told) > top:
-        yield f"{units.exact(len(told) - top)} more changes, each smaller; --top {len(told)} lists them all."
+        yield f"{units.plural(len(told) - top, 'more change')}, none of them larger; --top {len(told)} lists all."
     if rest:
         names = ", ".join(line.name for line in rest[:_NAMED]) + (", ..." if len(rest) > _NAMED else "")
         titles = " and ".join(column.title for column in shown)

@@ -21,10 +21,6 @@ class Line(NamedTuple):
     meaning: str
 
 
-def _plural(number: int, word: str) -> str:
-    return f"{units.exact(number)} {word}{'' if number == 1 else 's'}"
-
-
 def title(profile: Record) -> str:
     """The model, the module if it is a part of one, and what it was run on."""
     given = _inputs(profile.about.get("inputs") or [])
@@ -56,7 +52,7 @@ def totals(profile: Record, convention: str | Convention | None = None) -> list[
     tally = profile.tally()
     unknown = tally.unknown
     low = ">= " if unknown else ""
-    missing = f" ({_plural(len(unknown), 'operator')} unknown)" if unknown else ""
+    missing = f" ({units.plural(len(unknown), 'operator')} unknown)" if unknown else ""
 
     def line(name: str, number: int, meaning: str) -> Line:
         return Line(name, f"{low}{units.exact(number)}", meaning + missing)
@@ -110,7 +106,7 @@ def phases(profile: Record, text: Callable[[int], str] = units.exact) -> list[li
 def lower_bound(profile: Record) -> str:
     """That the totals are lower bounds, and why; empty if they are not."""
     unknown = profile.tally().unknown
-    return f"lower bound: {_plural(len(unknown), 'operator')} unknown" if unknown else ""
+    return f"lower bound: {units.plural(len(unknown), 'operator')} unknown" if unknown else ""
 
 
 def unknown(profile: Record) -> list[Line]:
@@ -119,7 +115,7 @@ def unknown(profile: Record) -> list[Line]:
     lines = []
     for name, kinds in tally.unknown.items():
         site = next((operation.site for operation in kinds if operation.site), None)
-        calls = _plural(sum(tally.counts[operation] for operation in kinds), "call")
+        calls = units.plural(sum(tally.counts[operation] for operation in kinds), "call")
         seen = f"first at {site}" if site else "not from a line of yours"
         lines.append(Line(units.printable(name), calls, units.printable(seen)))
     return lines
