@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +49,27 @@ def check(options: argparse.Namespace) -> None:
     if options.count is not None:
         conventions.get(options.count)
     for name in views.names():
-        target = getattr(options, name, None)
-        if target not in (None, STDOUT) and not Path(target).resolve().parent.is_dir():
-            raise InputError(f"{target} cannot be written: there is no folder {Path(target).parent}.")
+        if (target := getattr(options, name, None)) is not None:
+            check_folder(target)
+
+
+def check_folder(target: str) -> None:
+    """Refuse a file in a folder that is not there. Raises: InputError."""
+    if target != STDOUT and not Path(target).resolve().parent.is_dir():
+        raise InputError(f"{target} cannot be written: there is no folder {Path(target).parent}.")
+
+
+def part(profile: Profile, path: str) -> Profile:
+    """The profile of the module that an option names; of all without one. Raises: InputError."""
+    try:
+        return profile[path] if path else profile
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from error
 
 
 def show(profile: Profile, options: argparse.Namespace) -> None:
     """Print the profile, or write it, as the options say. Raises: InputError."""
-    if options.module:
-        try:
-            profile = profile[options.module]
-        except KeyError as error:
-            raise InputError(str(error.args[0])) from error
+    profile = part(profile, options.module)
     if isinstance(profile, ClosedForm):
         _show_formulas(profile, options)
         return
@@ -71,11 +82,7 @@ def show(profile: Profile, options: argparse.Namespace) -> None:
     }
     chosen = {name: target for name in views.names() if (target := getattr(options, name, None)) is not None}
     for name, target in chosen.items():
-        text = views.get(name).render(profile, **layout)
-        if target == STDOUT:
-            sys.stdout.write(text)
-        else:
-            _write(target, name, text, profile)
+        write(target, name, views.get(name).render(profile, **layout), profile)
     if STDOUT not in chosen.values():
         print_table(profile, layout)
 
@@ -88,7 +95,7 @@ def _show_formulas(form: ClosedForm, options: argparse.Namespace) -> None:
     if wanted:
         raise InputError(f"{wanted[0]} is for numbers, and these are formulas; give a number for each size.")
     if options.json not in (None, STDOUT):
-        _write(options.json, "json", "", form)
+        write(options.json, "json", "", form)
     if options.json == STDOUT:
         sys.stdout.write(json.dumps(form.to_dict(), separators=(",", ":")) + "\n")
     else:
@@ -99,12 +106,23 @@ def _columns(options: argparse.Namespace) -> list[str] | None:
     return [name.strip() for name in options.columns.split(",")] if options.columns else None
 
 
-def _write(target: str, view: str, text: str, profile: Profile) -> None:
-    try:
+def write(target: str, view: str, text: str, profile: Profile) -> None:
+    """Print or write what a view made of a profile. Raises: InputError."""
+    if target == STDOUT:
+        sys.stdout.write(text)
+        return
+    with writing(target):
         if view == "json":
             profile.save(target)
         else:
             Path(target).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def writing(target: str) -> Iterator[None]:
+    """Inside, a file is written. Raises: InputError where it cannot be."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}.") from error
 
