@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from flopsight import units
+from flopsight import conventions, units
 from flopsight.analysis.memory import memory as memory_of
 from flopsight.analysis.roofline import Roofline
 from flopsight.errors import MissingLibraryError
@@ -22,6 +22,7 @@ from flopsight.record import Record
 from flopsight.views import View, summary
 from flopsight.views.report.chart import chart
 from flopsight.views.report.data import Subject, data
+from flopsight.views.report.quantities import CONVENTIONS, OTHERS, quantities
 from flopsight.views.table import Layout
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ def render(profile: Record, *, roofline: Roofline | None = None, allocator: str 
     template = _template()
     arranged = Layout(**layout)
     memory = memory_of(profile, allocator) if profile.storages or allocator else None
-    made = data(Subject(profile, memory, roofline), arranged)
+    made = data(Subject(profile, quantities(profile, arranged.convention), memory, roofline), arranged)
     made["memory"] = None if memory is None else chart(profile, memory)
-    scripts = [_libraries(), _own_script()]
+    style, scripts = _read("report.css"), [_libraries(), _own_script()]
     page: str = template.render(
-        profile=profile, facts=_facts(profile), convention=arranged.convention, rows=_conventions(made), memory=memory,
-        largest=memory.largest(_LARGEST) if memory else (), roofline=roofline, times=_times(roofline), data=made,
-        groups=_groups(made), json=_harmless(made), summary=summary, units=units, version=__version__,
-        style=_read("report.css"), style_hash=_hash(_read("report.css")),
-        scripts=scripts, script_hashes=list(map(_hash, scripts)),
+        profile=profile, facts=_facts(profile), convention=arranged.convention, memory=memory, roofline=roofline,
+        largest=memory.largest(_LARGEST) if memory else (), times=_times(roofline), data=made, json=_harmless(made),
+        groups=_groups(made), conventions=_conventions(made), left_out=_left_out(made), summary=summary, units=units,
+        version=__version__, style=style, style_hash=_hash(style), scripts=scripts,
+        script_hashes=list(map(_hash, scripts)),
     )  # fmt: skip
     return page
 
@@ -114,9 +115,15 @@ def _facts(profile: Record) -> list[str]:
 
 def _conventions(made: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """Every convention's total, with all digits."""
-    names = [each for each in made["quantities"] if each["group"] in ("Conventions", "As other tools count")]
+    names = [each for each in made["quantities"] if each["group"] in (CONVENTIONS, OTHERS)]
     totals = made["totals"]["all"]
     return [(each["name"], each["title"], units.exact(int(totals[each["name"]][0])), each["meaning"]) for each in names]
+
+
+def _left_out(made: dict[str, Any]) -> list[str]:
+    """The conventions that cannot count the profile."""
+    there = [each["name"] for each in made["quantities"]]
+    return [name for name in conventions.names() if name not in there]
 
 
 def _groups(made: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

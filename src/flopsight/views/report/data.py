@@ -12,8 +12,9 @@ have 53 bits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from flopsight import units
@@ -35,25 +36,36 @@ _GROUPS = ("family", "operator", "dtype")
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report is of: a profile, and where there are any, its memory and its least time on a device."""
+    """What a report is of: a profile, what it can be measured by, and, where they are known, its memory and time."""
 
     profile: Record
+    quantities: list[Quantity]
     memory: Memory | None = None
     roofline: Roofline | None = None
+
+    def measured(self, seconds: Callable[[Roofline], known.Seconds] | None, phase: str = ALL) -> list[Quantity]:
+        """All that rows can be measured by. seconds: from a phase's kernels, the least time of a row; None without."""
+        listed = list(self.quantities)
+        if self.memory is not None:
+            listed.append(known.peak(self.memory))
+        if self.roofline is not None and seconds is not None:
+            part = self.roofline if phase == ALL else known.by_phase(self.roofline, phase)
+            listed.append(known.least_time(part, seconds(part)))
+        return listed
 
 
 def data(subject: Subject, layout: Layout) -> dict[str, Any]:
     """Everything that the script needs, as plain values. Raises: InputError."""
-    profile, roofline = subject.profile, subject.roofline
-    listed = _quantities(subject, layout, None if roofline is None else lambda row: roofline.least_s)
+    profile = subject.profile
+    listed = subject.measured(known.of_whole)
     return {
         "quantities": [_entry(quantity) for quantity in listed],
         "start": _start(profile, layout, listed),
         "phases": phases(profile),
         "modules": _modules(subject, layout),
         **{by: _groups(subject, layout, by) for by in _GROUPS},
-        "phase": _by_phase(subject, layout),
-        "totals": {phase: _totals(subject, layout, phase) for phase in [ALL, *phases(profile)]},
+        "phase": _by_phase(subject),
+        "totals": {phase: _totals(subject, phase) for phase in [ALL, *phases(profile)]},
     }
 
 
@@ -89,15 +101,6 @@ def _start(profile: Record, layout: Layout, listed: list[Quantity]) -> dict[str,
     }
 
 
-def _quantities(subject: Subject, layout: Layout, seconds: known.Seconds | None) -> list[Quantity]:
-    listed = known.quantities(subject.profile, layout.convention)
-    if subject.memory is not None:
-        listed.append(known.peak(subject.memory))
-    if subject.roofline is not None and seconds is not None:
-        listed.append(known.least_time(subject.roofline, seconds))
-    return listed
-
-
 def _values(rows: list[Row], columns: Iterable[Column]) -> dict[str, list[str]]:
     return {
         units.printable(column.name): [
@@ -113,23 +116,19 @@ def _of_calls(listed: list[Quantity]) -> list[Column]:
 
 
 def _modules(subject: Subject, layout: Layout) -> dict[str, Any]:
-    profile, roofline = subject.profile, subject.roofline
+    profile = subject.profile
     built = table.build(profile, replace(layout, by="module", depth=_EVERY_LEVEL, columns=("class", "input", "output")))
     rows = built.rows
     cells = list(built.cells())
     text = {column.name: [each[index].strip() for each in cells] for index, column in enumerate(built.columns)} | {
         "path": [units.printable(_path(row)) for row in rows]
     }
-    seconds = None
-    if roofline is not None:
-        seconds = known.of_modules(roofline)
-        text["bound"] = list(known.bounds(roofline, rows))
-    listed = _quantities(subject, layout, seconds)
-    values = {ALL: _values(rows, [quantity.column for quantity in listed])}
+    if subject.roofline is not None:
+        text["bound"] = list(known.bounds(subject.roofline, rows))
+    values = {ALL: _values(rows, [quantity.column for quantity in subject.measured(known.of_modules)])}
     for phase in phases(profile):
-        seconds = None if roofline is None else known.of_modules(known.by_phase(roofline, phase))
-        columns = _of_calls(_quantities(subject, layout, seconds))
-        values[phase] = _values(_rows_of_phase(profile, rows, phase), columns)
+        of_phase = _rows_of_phase(profile, rows, phase)
+        values[phase] = _values(of_phase, _of_calls(subject.measured(known.of_modules, phase)))
     return {"text": text, "depth": [row.depth for row in rows], "own": [int(row.own) for row in rows], "values": values}
 
 
@@ -161,38 +160,26 @@ def _unfolded(branches: list[Branch]) -> Iterable[tuple[str, Branch]]:
 def _groups(subject: Subject, layout: Layout, by: str) -> dict[str, Any]:
     profile = subject.profile
     rows = table.build(profile, replace(layout, by=by, columns=None, sort="model")).rows
-    values = {}
-    for phase in [ALL, *phases(profile)]:
-        roofline = subject.roofline
-        if roofline is not None and phase != ALL:
-            roofline = known.by_phase(roofline, phase)
-        seconds = None if roofline is None or by == "dtype" else known.of_groups(roofline, by)
-        tallies = {row.path: row.tally for row in rows}
-        if phase != ALL:
-            tallies = getattr(profile, f"by_{by}")(phase=phase)
+    seconds = None if by == "dtype" else partial(known.of_groups, part=by)
+    values = {ALL: _values(rows, _of_calls(subject.measured(seconds)))}
+    for phase in phases(profile):
+        tallies = getattr(profile, f"by_{by}")(phase=phase)
         of_phase = [replace(row, tally=tallies.get(row.path, Tally({}))) for row in rows]
-        values[phase] = _values(of_phase, _of_calls(_quantities(subject, layout, seconds)))
+        values[phase] = _values(of_phase, _of_calls(subject.measured(seconds, phase)))
     return {"text": {"name": [units.printable(row.label) for row in rows]}, "values": values}
 
 
-def _by_phase(subject: Subject, layout: Layout) -> dict[str, Any]:
-    profile, roofline = subject.profile, subject.roofline
-    rows = [Row(phase, phase, profile.tally(phase=phase)) for phase in phases(profile)]
-    seconds = None if roofline is None else known.of_groups(roofline, "phase")
-    return {
-        "text": {"name": [row.label for row in rows]},
-        "values": {ALL: _values(rows, _of_calls(_quantities(subject, layout, seconds)))},
-    }
+def _by_phase(subject: Subject) -> dict[str, Any]:
+    rows = [Row(phase, phase, subject.profile.tally(phase=phase)) for phase in phases(subject.profile)]
+    columns = _of_calls(subject.measured(partial(known.of_groups, part="phase")))
+    return {"text": {"name": [row.label for row in rows]}, "values": {ALL: _values(rows, columns)}}
 
 
-def _totals(subject: Subject, layout: Layout, phase: str) -> dict[str, list[str]]:
-    profile, roofline = subject.profile, subject.roofline
-    if roofline is not None and phase != ALL:
-        roofline = known.by_phase(roofline, phase)
+def _totals(subject: Subject, phase: str) -> dict[str, list[str]]:
+    profile = subject.profile
     tally = profile.tally(phase=None if phase == ALL else phase)
     root = profile.modules.get(profile.root)
-    paths = (profile.root,) if root is not None else tuple(path for path in profile.modules if "." not in path)
-    whole = Row(profile.model, profile.root, tally, params=profile.params, paths=paths, calls=root.calls if root else 0)
-    seconds = None if roofline is None else lambda row: roofline.least_s
-    listed = _quantities(subject, layout, seconds)
+    tops = (profile.root,) if root is not None else tuple(path for path in profile.modules if "." not in path)
+    whole = Row(profile.model, profile.root, tally, params=profile.params, paths=tops, calls=root.calls if root else 0)
+    listed = subject.measured(known.of_whole, phase)
     return _values([whole], [quantity.column for quantity in listed if quantity.of_calls or phase == ALL])

@@ -33,7 +33,9 @@ function drawTotals() {
   const whole = total();
   byId("total").textContent = whole.text;
   byId("total-title").textContent = quantity.title + (state.phase === "all" || !quantity.of_calls ? "" : `, ${state.phase}`);
-  byId("total-exact").textContent = exactly(whole.value, whole.text, quantity.unit);
+  const digits = exactly(whole.value, whole.text, quantity.unit);
+  byId("total-exact").textContent = digits;
+  byId("total-exact").parentElement.hidden = [whole.text, `${whole.text} ${quantity.unit}`].includes(digits);
   byId("meaning").textContent = quantity.meaning;
 }
 

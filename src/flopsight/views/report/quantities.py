@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from flopsight import conventions, units
 from flopsight.analysis.memory import Memory
-from flopsight.analysis.roofline import Roofline
+from flopsight.analysis.roofline import Roofline, together
 from flopsight.calls import ancestors
 from flopsight.conventions import Convention
 from flopsight.record import Record
@@ -18,11 +18,14 @@ from flopsight.views.columns import Column, Row
 Seconds = Callable[[Row], float]
 """The least time of a row."""
 
+CONVENTIONS, OTHERS = "Conventions", "As other tools count"
+"""Headings of what counts."""
+
 _OWN = ("macs", "flops", "exact", "linear", "weights")
 """Conventions that are no other tool's, the ones asked for most first."""
 
 _OF_CALLS = {
-    "effective": ("Conventions", "MACs without those that attention masks make unnecessary.", "MACs"),
+    "effective": (CONVENTIONS, "MACs without those that attention masks make unnecessary.", "MACs"),
     "read": ("Data", "Bytes of all inputs of the operators, each time they are read.", "bytes"),
     "written": ("Data", "Bytes of all results of the operators.", "bytes"),
     "operators": ("Calls", "Calls of operators, those that compute nothing included.", "calls"),
@@ -30,6 +33,7 @@ _OF_CALLS = {
 _OF_MODULES = {
     "params": ("Size", "Elements of parameters, each tensor once in every module that holds it.", "elements"),
     "buffers": ("Size", "Elements of buffers.", "elements"),
+    "calls": ("Calls", "Calls of the module itself.", "calls"),
 }
 
 
@@ -51,22 +55,31 @@ class Quantity:
 
 
 def quantities(profile: Record, convention: str | Convention | None = None) -> list[Quantity]:
-    """What every profile can be measured by, and a convention of the user's own if that is given."""
-    others = [name for name in conventions.names() if name not in _OWN]
-    if convention is not None and (given := conventions.get(convention)).name not in conventions.names():
-        counted = [_counted(given, "Conventions")]
-    else:
-        counted = []
-    counted += [_counted(conventions.get(name), "Conventions") for name in _OWN]
-    effective = [] if profile.effective_macs == profile.macs else ["effective"]
-    counted += [Quantity(columns.get(name), *_OF_CALLS[name]) for name in effective]
-    counted += [_counted(conventions.get(name), "As other tools count") for name in others]
-    sizes = [Quantity(columns.get(name), *entry, of_calls=False) for name, entry in _OF_MODULES.items()]
-    calls = Quantity(
-        columns.get("calls"), "Calls", "Calls of the module itself.", "calls", of_calls=False, adds_up=False
-    )
-    moved = [Quantity(columns.get(name), *_OF_CALLS[name]) for name in ("read", "written", "operators")]
-    return [*counted, *sizes, *moved, calls]
+    """What a profile can be measured by, and a convention of the user's own if that is given."""
+    names = conventions.names()
+    given = [] if convention is None else [conventions.get(convention)]
+    counted = [_counted(each, CONVENTIONS) for each in given if each.name not in names]
+    counted += [_counted(conventions.get(name), CONVENTIONS) for name in _OWN]
+    if profile.effective_macs != profile.macs:
+        counted.append(Quantity(columns.get("effective"), *_OF_CALLS["effective"]))
+    others = [name for name in names if name not in _OWN and (name == convention or _counts(profile, name))]
+    counted += [_counted(conventions.get(name), OTHERS) for name in others]
+    held = {"params": profile.params, "buffers": profile.params.buffers}
+    return [
+        *counted,
+        *(Quantity(columns.get(name), *_OF_MODULES[name], of_calls=False) for name, size in held.items() if size),
+        *(Quantity(columns.get(name), *_OF_CALLS[name]) for name in ("read", "written", "operators")),
+        Quantity(columns.get("calls"), *_OF_MODULES["calls"], of_calls=False, adds_up=False),
+    ]
+
+
+def _counts(profile: Record, name: str) -> bool:
+    """Whether a convention can count a profile: of one that flopsight did not write, arguments may not be there."""
+    try:
+        profile.total(name)
+    except Exception:  # of whatever kind: a convention reads what it needs of an operator, and expects it to be there
+        return False
+    return True
 
 
 def _counted(convention: Convention, group: str) -> Quantity:
@@ -99,6 +112,11 @@ def least_time(roofline: Roofline, seconds: Seconds) -> Quantity:
     return Quantity(Column("least", "least time", seconds, text), "Time", meaning, "seconds")
 
 
+def of_whole(roofline: Roofline) -> Seconds:
+    """The least time of a row that is everything."""
+    return lambda row: roofline.least_s
+
+
 def of_modules(roofline: Roofline) -> Seconds:
     """The least times of rows that are modules."""
     whole, own = roofline.by_module(), roofline.by("module")
@@ -123,8 +141,6 @@ def by_phase(roofline: Roofline, phase: str) -> Roofline:
 
 def bounds(roofline: Roofline, rows: list[Row]) -> Iterator[str]:
     """What each row that is a module waits for most."""
-    from flopsight.analysis.roofline import together
-
     whole, own = roofline.by_module(), roofline.by("module")
     for row in rows:
         works = own if row.own else whole
