@@ -178,14 +178,14 @@ def test_zooming_by_mouse(page) -> None:
 def test_zooming_by_keys(page) -> None:
     page.locator("#graph button").first.focus()
     page.keyboard.press("ArrowDown")
-    assert focused(page).startswith("stem, Conv2d: ")
+    assert focused(page).startswith("stem 8")
     while not focused(page).startswith("head"):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     assert boxes(page) == ["Net", "head", "0", "1"]
-    assert focused(page).startswith("head, Sequential: ")
+    assert focused(page).startswith("head ")
     page.keyboard.press("ArrowDown")
-    assert focused(page).startswith("head.0, Linear: ")
+    assert focused(page).startswith("0 ")
     page.keyboard.press("Escape")
     assert "stem" in boxes(page)
     assert page.locator("#graph button[tabindex='0']").count() == 1
@@ -228,7 +228,7 @@ def test_opening_and_closing(page) -> None:
     page.keyboard.press("ArrowLeft")
     assert rows(page)[-1] == "head"
     page.keyboard.press("Enter")
-    assert focused(page).startswith("head, Sequential: "), "Enter shows a row's module in the graph"
+    assert focused(page).startswith("head "), "Enter shows a row's module in the graph"
     page.get_by_role("button", name="Expand all").click()
     assert rows(page) == every
 

@@ -20,9 +20,9 @@ function drawChart(chart) {
     svg.append("path").attr("class", "area").attr("d", d3.area((_, index) => at(index), y(0), (value) => y(value))(points));
     svg.append("path").attr("class", "line").attr("d", d3.line((_, index) => at(index), (value) => y(value))(points));
     chart.phases.forEach(([phase, first], place) => {
-      if (place) svg.append("line").attr("class", "edge").attr("x1", x(first)).attr("x2", x(first)).attr("y1", edge.top).attr("y2", y(0));
-      const next = chart.phases[place + 1]?.[1] ?? chart.calls - 1;
-      if (x(next) - x(first) > 8 * phase.length) svg.append("text").attr("x", x(first) + 6).attr("y", box.height - 6 - edge.bottom).text(phase);
+      const room = x(chart.phases[place + 1]?.[1] ?? chart.calls - 1) - x(first);
+      if (place && room > 3) svg.append("line").attr("class", "edge").attr("x1", x(first)).attr("x2", x(first)).attr("y1", edge.top).attr("y2", y(0));
+      if (room > 8 * phase.length) svg.append("text").attr("x", x(first) + 6).attr("y", box.height - 6 - edge.bottom).text(phase);
     });
     svg.append("text").attr("x", edge.left).attr("y", box.height - 6).text(`call ${chart.ends[0]}`);
     svg.append("text").attr("x", box.width - edge.right).attr("y", box.height - 6).attr("text-anchor", "end").text(chart.ends[1]);

@@ -46,7 +46,7 @@ function draw(moving) {
     (enter) => enter.append(box).style("left", left(before)).style("width", width(before)),
   );
   joined.order()
-    .attr("class", (place) => `k${colour(place.data)}${within(focus.data, place.data) ? " around" : ""}${place.data.match ? " match" : ""}`)
+    .attr("class", (place) => `k${colour(place.data)}${within(focus.data, place.data) ? " around" : ""}${place.data.match ? " match" : ""}${text(place).startsWith(BOUND) ? " low" : ""}`)
     .attr("tabindex", (place) => (place === at ? 0 : -1))
     .attr("aria-label", spoken)
     .style("top", (place) => `${place.depth * ROW}rem`)
@@ -64,7 +64,7 @@ function box(place) {
   const button = made("button");
   button.type = "button";
   const words = button.appendChild(made("span", "label"));
-  words.append(place.data.name, made("b"), made("i", "", kindOf(place)));
+  words.append(place.data.name, " ", made("b"), " ", made("i", "", kindOf(place)));
   return button;
 }
 
@@ -75,10 +75,14 @@ function label(place) {
   this.querySelector("b").textContent = share(value(place), total().value);
 }
 
+// What a box shows comes first, then what only those who see its place know.
 function spoken(place) {
-  const kind = kindOf(place) && `, ${kindOf(place)}`;
-  const parts = place.children ? `, holds ${place.children.length}` : "";
-  return `${place.data.path || place.data.name}${kind}: ${text(place)} ${quantities.get(state.quantity).title}, ${share(value(place), total().value)}${parts}`;
+  const { path, name } = place.data;
+  const words = [`${name} ${share(value(place), total().value)}${kindOf(place) && ` ${kindOf(place)}`}`];
+  if (path && path !== name) words.push(path);
+  words.push(`${text(place)} ${quantities.get(state.quantity).title}`);
+  if (place.children) words.push(`holds ${place.children.length}`);
+  return words.join(", ");
 }
 
 const element = (place) => d3.select(graph).selectAll("button").filter((other) => other === place).node();
@@ -111,7 +115,7 @@ function describe(place) {
   const { index, path, name } = place.data;
   const shapes = index < 0 ? [] : [modules.text.input[index], modules.text.output[index]];
   const parts = [`${share(value(place), total().value)} of all`];
-  if (focus !== tree && place !== focus) parts.push(`${share(value(place), value(focus))} of ${focus.data.name}`);
+  if (focus !== tree && place !== focus && within(place.data, focus.data)) parts.push(`${share(value(place), value(focus))} of ${focus.data.name}`);
   const words = [
     made("strong", "", path || name), ` ${kindOf(place)} `,
     shapes.some((shape) => shape !== "-") ? made("span", "", shapes.join(" → ")) : "", made("br"),
@@ -123,11 +127,13 @@ function describe(place) {
 
 function legend() {
   const entries = [...colours.entries(), ["other modules and own code", OTHERS], ["modules that hold others", 0]];
-  byId("legend").replaceChildren(...entries.map(([kind, number]) => {
+  if (total("exact", "all").text.startsWith(BOUND)) entries.push(["with operators of unknown cost: at least this wide", "low"]);
+  const items = entries.map(([kind, look]) => {
     const item = made("li");
-    item.append(made("i", `k${number}`), kind);
+    item.append(made("i", typeof look === "number" ? `k${look}` : look), kind);
     return item;
-  }));
+  });
+  byId("legend").replaceChildren(...items);
 }
 
 function move(place) {
