@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import browser
+import handmade
 import pytest
 from browser import DESKTOP, PHONE, opened
 from torch import nn
@@ -270,6 +271,36 @@ def test_memory_is_drawn(page, profile) -> None:
     assert flopsight.units.size(profile.memory.peak_bytes) in chart.inner_html()
     assert "backward" in chart.inner_html()
     assert chart.locator("path.line").get_attribute("d").count("L") == len(profile.memory.timeline) - 1
+
+
+def rootless() -> flopsight.Profile:
+    profile = handmade.classifier()
+    del profile.modules[""]
+    return profile
+
+
+ODD = [handmade.empty, rootless, lambda: handmade.stack(3)["layers.1"], lambda: handmade.profile([], [])]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=["empty", "rootless", "part", "nothing"])
+def test_odd_profiles_open_too(chromium, tmp_path, odd) -> None:
+    odd().report(tmp_path / "odd.html")
+    with opened(chromium, tmp_path / "odd.html", viewport=PHONE) as page:
+        assert page.locator("#total").inner_text() == flopsight.units.count(odd().macs)
+        assert len(rows(page)) == len(json.loads(page.locator("#data").text_content())["modules"]["depth"])
+        for name in page.locator("#quantity option").evaluate_all("all => all.map(each => each.value)"):
+            page.select_option("#quantity", name)
+
+
+def test_a_lower_bound_is_marked_as_one(chromium, tmp_path) -> None:
+    modules = [handmade.module("", "Net"), handmade.module("a", "A"), handmade.module("b", "B")]
+    calls = [(handmade.linear(), "a"), (handmade.linear(), "b"), (handmade.unknown(), "b")]
+    handmade.profile(modules, calls).report(tmp_path / "low.html")
+    with opened(chromium, tmp_path / "low.html") as page:
+        assert page.locator("#total-exact").inner_text() == ">= 1,024 MACs"
+        assert page.locator("#graph button.low").count() == 2
+        assert "of unknown cost" in page.locator("#legend").inner_text()
+        assert column(page, "#module-table", 5) == [">= 1.024 k", "512", ">= 512"]
 
 
 # --- strangers' profiles -------------------------------------------------------------------------------------------
