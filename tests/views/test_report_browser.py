@@ -111,7 +111,8 @@ def test_everything_that_can_be_used_has_a_name(chromium, page) -> None:
 
 
 def test_prints_light_without_what_can_only_be_used_on_a_screen(chromium, file) -> None:
-    with opened(chromium, file, color_scheme="dark") as page:
+    with opened(chromium, file, color_scheme="dark", viewport={"width": 1280, "height": 240}) as page:
+        assert page.locator(".tall").evaluate("each => each.scrollHeight > each.clientHeight")
         page.emulate_media(media="print", color_scheme="dark")
         assert not page.locator("#controls").is_visible()
         assert not page.locator("#find").is_visible()
