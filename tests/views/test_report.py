@@ -98,6 +98,7 @@ def test_what_is_unknown_and_assumed_is_in_sight() -> None:
     assert "mylib::scan" in page
     assert "first at net.py:12" in page
     assert "a &lt; b" in page
+    assert values(data(page)["modules"], "unknown") == [1, 1, 0, 0, 0]
     assert "Complete" not in page
     assert "the cost of every operator is known, and nothing was assumed" in render(handmade.classifier())
 

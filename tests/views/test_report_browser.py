@@ -248,8 +248,11 @@ def test_searching(page) -> None:
 
 
 def test_columns_are_the_readers(page) -> None:
+    page.set_viewport_size(PHONE)
     page.locator("#columns summary").focus()
     page.keyboard.press("Enter")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert page.get_by_role("checkbox", name="thop MACs").bounding_box()["x"] > 0
     page.get_by_role("checkbox", name="thop MACs").check()
     page.get_by_role("checkbox", name="class").uncheck()
     page.keyboard.press("Escape")
@@ -326,7 +329,8 @@ def test_a_hostile_profile_runs_nothing_and_shows_harmless_text(chromium, profil
         storage[8] = storage[8] and storage[8].replace("head", HOSTILE)
     path = tmp_path / "hostile.html"
     flopsight.Profile.from_dict(data).report(path)
-    with opened(chromium, path) as page:
+    with opened(chromium, path, viewport=PHONE) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
         shown = HOSTILE.replace("\u2028", "\\u2028").replace("\x1b", "\\x1b")
         assert page.locator("h1").inner_text() == shown
         assert shown in page.locator(".notice").first.inner_text()

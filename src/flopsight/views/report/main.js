@@ -22,9 +22,9 @@ const listings = new Map(["family", "operator", "dtype"].map((by) => {
   const rows = data[by].text.name.map((name, index) => ({ index, name }));
   const columns = () => ["name", ...(figures(data[by], state.quantity) ? [state.quantity, "share"] : []),
     ...["exact", "read", "written", "operators"].filter((column) => column !== state.quantity)];
-  const made = new Listing(byId("operator-table"), data[by], rows, { title: () => by, columns });
-  made.sort = { column: "share", down: true };
-  return [by, made];
+  const operators = new Listing(byId("operator-table"), data[by], rows, { title: () => by, columns });
+  operators.sort = { column: "share", down: true };
+  return [by, operators];
 }));
 const grouping = () => document.querySelector("input[name=by]:checked").value;
 

@@ -29,9 +29,11 @@ _OF_CALLS = {
     "read": ("Data", "Bytes of all inputs of the operators, each time they are read.", "bytes"),
     "written": ("Data", "Bytes of all results of the operators.", "bytes"),
     "operators": ("Calls", "Calls of operators, those that compute nothing included.", "calls"),
+    "unknown": ("Calls", "Calls of operators whose cost is unknown.", "calls"),
 }
 _OF_MODULES = {
     "params": ("Size", "Elements of parameters, each tensor once in every module that holds it.", "elements"),
+    "trainable": ("Size", "Elements of parameters that require a gradient.", "elements"),
     "buffers": ("Size", "Elements of buffers.", "elements"),
     "calls": ("Calls", "Calls of the module itself.", "calls"),
 }
@@ -64,11 +66,13 @@ def quantities(profile: Record, convention: str | Convention | None = None) -> l
         counted.append(Quantity(columns.get("effective"), *_OF_CALLS["effective"]))
     others = [name for name in names if name not in _OWN and (name == convention or _counts(profile, name))]
     counted += [_counted(conventions.get(name), OTHERS) for name in others]
-    held = {"params": profile.params, "buffers": profile.params.buffers}
+    params = profile.params
+    there = {"params": params, "trainable": params.frozen and params.trainable, "buffers": params.buffers}
+    of_calls = ["read", "written", "operators", *(["unknown"] if profile.unknown else [])]
     return [
         *counted,
-        *(Quantity(columns.get(name), *_OF_MODULES[name], of_calls=False) for name, size in held.items() if size),
-        *(Quantity(columns.get(name), *_OF_CALLS[name]) for name in ("read", "written", "operators")),
+        *(Quantity(columns.get(name), *_OF_MODULES[name], of_calls=False) for name, size in there.items() if size),
+        *(Quantity(columns.get(name), *_OF_CALLS[name]) for name in of_calls),
         Quantity(columns.get("calls"), *_OF_MODULES["calls"], of_calls=False, adds_up=False),
     ]
 
