@@ -23,12 +23,13 @@ _BY = ("module", "operator", "family")
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the options of the time at best, and of drawing it."""
-    add_timing(parser).add_argument("--plot", metavar="FILE", help="rate against operations per byte, drawn to FILE")
+    timed = add_timing(parser, "the least time on a device, in place of the table of counts")
+    timed.add_argument("--plot", metavar="FILE", help="rate against operations per byte, drawn to FILE")
 
 
-def add_timing(parser: argparse.ArgumentParser) -> Any:
-    """Add the options of the time at best, and return their group."""
-    timed = parser.add_argument_group("time at best", "the least time on a device, in place of the table of counts")
+def add_timing(parser: argparse.ArgumentParser, says: str = "the least time on a device") -> Any:
+    """Add the options of the time at best, under what is said of them, and return their group."""
+    timed = parser.add_argument_group("time at best", says)
     timed.add_argument("--device", metavar="NAME", help="one that flopsight devices lists: h100-sxm")
     timed.add_argument("--device-file", metavar="FILE", help="one that flopsight devices --measure saved")
     timed.add_argument("--fused", action="store_true", help="as a compiler runs it at best, not operator by operator")

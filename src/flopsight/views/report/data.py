@@ -57,10 +57,9 @@ class Subject:
 def data(subject: Subject, layout: Layout) -> dict[str, Any]:
     """Everything that the script needs, as plain values. Raises: InputError."""
     profile = subject.profile
-    listed = subject.measured(known.of_whole)
     return {
-        "quantities": [_entry(quantity) for quantity in listed],
-        "start": _start(profile, layout, listed),
+        "quantities": [_entry(quantity) for quantity in subject.measured(known.of_whole)],
+        "start": _start(profile, layout),
         "phases": phases(profile),
         "modules": _modules(subject, layout),
         **{by: _groups(subject, layout, by) for by in _GROUPS},
@@ -88,7 +87,7 @@ def _entry(quantity: Quantity) -> dict[str, Any]:
     }
 
 
-def _start(profile: Record, layout: Layout, listed: list[Quantity]) -> dict[str, Any]:
+def _start(profile: Record, layout: Layout) -> dict[str, Any]:
     usual = "macs" if profile.macs or not profile.cost.exact else "exact"
     chosen = layout.convention if layout.convention is not None else usual
     name = getattr(chosen, "name", chosen)

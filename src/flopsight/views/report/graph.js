@@ -5,14 +5,15 @@ const ROW = 2.2; // rem
 const NARROWEST = 1 / 700; // of the whole width; narrower boxes are not drawn until one zooms in
 const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-const tree = d3.hierarchy(tops.length === 1 ? tops[0] : { index: -1, name: byId("title").textContent, path: "", kind: "", children: tops });
+const everything = { index: -1, name: byId("title").textContent, path: "", kind: "", children: tops };
+const tree = d3.hierarchy(tops.length === 1 ? tops[0] : everything);
 const places = new Map(tree.descendants().map((place) => [place.data, place]));
 let focus = tree; // what is as wide as the page
 let at = tree; // what the keys go on from
 let scale = null;
 
-const value = (place) => (place.data.index < 0 ? total().value : figures(modules, state.quantity).values[place.data.index]);
-const text = (place) => (place.data.index < 0 ? total().text : figures(modules, state.quantity).texts[place.data.index]);
+const value = ({ data: { index } }) => (index < 0 ? total().value : figures(modules, state.quantity).values[index]);
+const text = ({ data: { index } }) => (index < 0 ? total().text : figures(modules, state.quantity).texts[index]);
 
 // Widths from values. Parts of a module may be more than it has, where they hold the same tensor: then they share it.
 function measure() {
@@ -46,7 +47,7 @@ function draw(moving) {
     (enter) => enter.append(box).style("left", left(before)).style("width", width(before)),
   );
   joined.order()
-    .attr("class", (place) => `k${colour(place.data)}${within(focus.data, place.data) ? " around" : ""}${place.data.match ? " match" : ""}${text(place).startsWith(BOUND) ? " low" : ""}`)
+    .attr("class", look)
     .attr("tabindex", (place) => (place === at ? 0 : -1))
     .attr("aria-label", spoken)
     .style("top", (place) => `${place.depth * ROW}rem`)
@@ -58,6 +59,11 @@ function draw(moving) {
   byId("out").disabled = focus === tree;
   crumbs();
   describe(at);
+}
+
+function look(place) {
+  const is = { around: within(focus.data, place.data), match: place.data.match, low: text(place).startsWith(BOUND) };
+  return [`k${colour(place.data)}`, ...Object.keys(is).filter((name) => is[name])].join(" ");
 }
 
 function box(place) {
@@ -115,7 +121,9 @@ function describe(place) {
   const { index, path, name } = place.data;
   const shapes = index < 0 ? [] : [modules.text.input[index], modules.text.output[index]];
   const parts = [`${share(value(place), total().value)} of all`];
-  if (focus !== tree && place !== focus && within(place.data, focus.data)) parts.push(`${share(value(place), value(focus))} of ${focus.data.name}`);
+  if (focus !== tree && place !== focus && within(place.data, focus.data)) {
+    parts.push(`${share(value(place), value(focus))} of ${focus.data.name}`);
+  }
   const words = [
     made("strong", "", path || name), ` ${kindOf(place)} `,
     shapes.some((shape) => shape !== "-") ? made("span", "", shapes.join(" → ")) : "", made("br"),
