@@ -304,6 +304,7 @@ def test_a_lower_bound_is_marked_as_one(chromium, tmp_path) -> None:
         assert page.locator("#total-exact").inner_text() == ">= 1,024 MACs"
         assert page.locator("#graph button.low").count() == 2
         assert "of unknown cost" in page.locator("#legend").inner_text()
+        assert column(page, "#operator-table", 3) == ["100.0%", "?"], "unknown is not zero"
         assert column(page, "#module-table", 5) == [">= 1.024 k", "512", ">= 512"]
 
 

@@ -43,7 +43,9 @@ function exactly(value, text, unit) {
   return `${text.startsWith(BOUND) ? BOUND : ""}${value.toLocaleString("en-US")} ${unit}`;
 }
 
-function share(part, whole) {
+// A part of the whole in percent; nothing but a lower bound of zero says nothing. text: the part's.
+function share(part, whole, text = "") {
+  if (!Number(part) && text.startsWith(BOUND)) return "?";
   return Number(whole) ? `${((100 * Number(part)) / Number(whole)).toFixed(1)}%` : "-";
 }
 

@@ -140,7 +140,7 @@ class Listing {
     const found = figures(this.source, state.quantity);
     const whole = total().value;
     const part = found ? found.values[row.index] : 0;
-    cell.append(made("span", "percent", found ? share(part, whole) : "-"));
+    cell.append(made("span", "percent", found ? share(part, whole, found.texts[row.index]) : "-"));
     const track = cell.appendChild(made("span", "track"));
     track.style.setProperty("--part", `${Number(whole) ? Math.min(100, (100 * Number(part)) / Number(whole)) : 0}%`);
     return cell;
