@@ -62,7 +62,7 @@ def data(subject: Subject, layout: Layout) -> dict[str, Any]:
         "start": _start(profile, layout),
         "phases": phases(profile),
         "modules": _modules(subject, layout),
-        **{by: _groups(subject, layout, by) for by in _GROUPS},
+        **{by: _groups(subject, by) for by in _GROUPS},
         "phase": _by_phase(subject),
         "totals": {phase: _totals(subject, phase) for phase in [ALL, *phases(profile)]},
     }
@@ -156,9 +156,9 @@ def _unfolded(branches: list[Branch]) -> Iterable[tuple[str, Branch]]:
         yield from _unfolded(branch.children)
 
 
-def _groups(subject: Subject, layout: Layout, by: str) -> dict[str, Any]:
+def _groups(subject: Subject, by: str) -> dict[str, Any]:
     profile = subject.profile
-    rows = table.build(profile, replace(layout, by=by, columns=None, sort="model")).rows
+    rows = table.build(profile, Layout(by=by)).rows
     seconds = None if by == "dtype" else partial(known.of_groups, part=by)
     values = {ALL: _values(rows, _of_calls(subject.measured(seconds)))}
     for phase in phases(profile):
