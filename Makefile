@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 FUZZ ?= 10000
 
-.PHONY: help demo test check docs zoo site fuzz sweep mutants forms golden bench format clean
+.PHONY: help demo test check browser docs zoo site fuzz sweep mutants forms golden bench format clean
 
 help:
 	@echo 'make demo    install into $(VENV) and print what a real model costs'
@@ -59,7 +59,13 @@ check: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check site
+# The report is tested in Chromium. Where this cannot install it, those tests say that they are skipped.
+browser:
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && apt-get update -q && apt-get install -q -y chromium; } || \
+	  echo 'There is no Chromium, and it cannot be installed here: the tests of the report in a browser are skipped.'
+
+test: check site browser
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 fuzz: $(TOOLS)
@@ -72,9 +78,9 @@ sweep: $(TOOLS)
 mutants: $(TOOLS)
 	$(BIN)/python tests/mutation.py
 
-docs: $(TOOLS)
+docs: $(TOOLS) browser
 	$(BIN)/python -m flopsight.coverage docs/operators.md
-	cd tests && for page in conventions.table compat.page picture; do $(abspath $(BIN))/python -m $$page || exit; done
+	cd tests && for page in conventions.table compat.page picture screenshots; do $(abspath $(BIN))/python -m $$page || exit; done
 
 zoo: $(TOOLS)
 	$(BIN)/flopsight zoo torchvision --proposals 1000 --out docs/zoo-torchvision.md

@@ -161,7 +161,7 @@ class TestFormats:
         code, table, _ = run(capsys, *given, "--csv", "net.csv", "--html", "net.html")
         assert code == 0
         assert Path("net.csv").read_text() == out
-        assert "<table>" in Path("net.html").read_text()
+        assert "<table " in Path("net.html").read_text()
         assert table.startswith("Net (cli_net.py:Net), module head")
 
     def test_options_reach_the_table(self, capsys) -> None:

@@ -46,6 +46,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
 SHOW = {
     "text": "print(profile)",
     "html": "profile._repr_html_()",
+    "report": "import os; profile.report(os.devnull, device='t4')",
     "dictionary": "profile.to_dict()",
     "dataframe": "profile.to_dataframe()",
     "conventions": "print([profile.total(name) for name in flopsight.conventions.names()])",

@@ -183,6 +183,33 @@ class Profile(Record):
 
         return plot(self, kind, quantity=quantity, depth=depth, top=top, axes=axes)
 
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        convention: str | Convention | None = None,
+        device: str | Device | None = None,
+        fused: bool = False,
+        launch_s: float = 0.0,
+        compute_dtype: str | None = None,
+        allocator: str | None = None,
+    ) -> None:
+        """Write a report: one HTML file that opens from disk, with totals, a graph, tables, memory and time.
+
+        convention: what is counted first, of all that its reader may choose. device: with the least time on it, by
+        `fused`, `launch_s` and `compute_dtype` as for `roofline`. allocator: whose sizes the memory has, where the run
+        followed it, as for `memory_with`. Needs Jinja2.
+
+        Raises: ConventionError, DeviceError, InputError, MissingLibraryError.
+        """
+        from flopsight.views.report import render
+
+        timed = None
+        if device is not None:
+            timed = self.roofline(device, fused=fused, launch_s=launch_s, compute_dtype=compute_dtype)
+        page = render(self, roofline=timed, allocator=allocator, convention=convention)
+        Path(path).write_text(page, encoding="utf-8")
+
     def __str__(self) -> str:
         from flopsight.views.text import render
 

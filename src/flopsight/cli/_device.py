@@ -18,18 +18,25 @@ if TYPE_CHECKING:
     from flopsight.devices import Device
     from flopsight.profiles import Profile
 
+_REPORT = "html"
 _BY = ("module", "operator", "family")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the time at best."""
-    timed = parser.add_argument_group("time at best", "the least time on a device, in place of the table of counts")
+    """Add the options of the time at best, and of drawing it."""
+    timed = add_timing(parser, "the least time on a device, in place of the table of counts")
+    timed.add_argument("--plot", metavar="FILE", help="rate against operations per byte, drawn to FILE")
+
+
+def add_timing(parser: argparse.ArgumentParser, says: str = "the least time on a device") -> Any:
+    """Add the options of the time at best, under what is said of them, and return their group."""
+    timed = parser.add_argument_group("time at best", says)
     timed.add_argument("--device", metavar="NAME", help="one that flopsight devices lists: h100-sxm")
     timed.add_argument("--device-file", metavar="FILE", help="one that flopsight devices --measure saved")
     timed.add_argument("--fused", action="store_true", help="as a compiler runs it at best, not operator by operator")
     timed.add_argument("--launch", type=seconds, default=0.0, metavar="SECONDS", help="what a kernel takes at least")
     timed.add_argument("--compute-dtype", metavar="DTYPE", help="what products run in, if not in their own: tf32")
-    timed.add_argument("--plot", metavar="FILE", help="rate against operations per byte, drawn to FILE")
+    return timed
 
 
 def named(name: str | None, file: str | None, option: str) -> Device | None:
@@ -47,7 +54,7 @@ def chosen(options: argparse.Namespace) -> Device | None:
     if found is not None:
         return found
     for name in ("fused", "launch", "compute_dtype", "plot"):
-        if getattr(options, name):
+        if getattr(options, name, None):
             raise InputError(f"--{name.replace('_', '-')} is about a device; name one: --device h100-sxm")
     return None
 
@@ -59,7 +66,7 @@ def checked(options: argparse.Namespace) -> Device | None:
     if device is None:
         return None
     for name in views.names():
-        if name != "trace" and getattr(options, name, None) is not None:
+        if name not in (_REPORT, "trace") and getattr(options, name, None) is not None:
             raise InputError(f"--{name} writes down counts; leave it out, or leave out the device.")
     for name in ("top", "only", "flat"):
         if getattr(options, name):
@@ -80,11 +87,7 @@ def show(profile: Profile, options: argparse.Namespace, device: Device | None) -
 
     if isinstance(profile, ClosedForm):
         raise InputError("A time is of numbers, and these are formulas; give a number for each size.")
-    if options.module:
-        try:
-            profile = profile[options.module]
-        except KeyError as error:
-            raise InputError(str(error.args[0])) from error
+    profile = _output.part(profile, options.module)
     found = profile.roofline(device, fused=options.fused, launch_s=options.launch, compute_dtype=options.compute_dtype)
     if options.plot:
         figure: Any = found.plot().get_figure()
@@ -94,5 +97,8 @@ def show(profile: Profile, options: argparse.Namespace, device: Device | None) -
             raise InputError(f"{options.plot} cannot be drawn: {error}") from error
     if options.trace is not None:
         _output.write(options.trace, "trace", views.get("trace").render(found.record, roofline=found), profile)
-    if options.trace != STDOUT:
+    if options.html is not None:
+        page = views.get(_REPORT).render(profile, roofline=found, convention=options.count)
+        _output.write(options.html, _REPORT, page, profile)
+    if STDOUT not in (options.trace, options.html):
         sys.stdout.write(render(found, depth=options.depth, by=options.by))

@@ -56,13 +56,17 @@ def check(options: argparse.Namespace) -> None:
             check_folder(target)
 
 
+def part(profile: Profile, path: str) -> Profile:
+    """The profile of the module that an option names; of all without one. Raises: InputError."""
+    try:
+        return profile[path] if path else profile
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from error
+
+
 def show(profile: Profile, options: argparse.Namespace) -> None:
     """Print the profile, or write it, as the options say. Raises: InputError."""
-    if options.module:
-        try:
-            profile = profile[options.module]
-        except KeyError as error:
-            raise InputError(str(error.args[0])) from error
+    profile = part(profile, options.module)
     if isinstance(profile, ClosedForm):
         _show_formulas(profile, options)
         return

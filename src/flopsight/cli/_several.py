@@ -8,21 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flopsight.cli._apart import Place, run, run_apart
+from flopsight.cli._saved import read
 from flopsight.comparing.rows import is_saved
-from flopsight.errors import InputError, near
-from flopsight.loading import load
 
 if TYPE_CHECKING:
     from flopsight.profiles import Profile
-
-
-def read(path: Path) -> Profile:
-    """A saved profile. Raises: InputError with near names, ProfileFormatError."""
-    try:
-        return load(path)
-    except OSError as error:
-        beside = [str(other) for other in path.parent.glob("*.json*")] if path.parent.is_dir() else []
-        raise InputError(f"{path} cannot be read: {error.strerror}.{near(str(path), beside)}") from error
 
 
 def each(options: argparse.Namespace, addresses: Sequence[str]) -> list[argparse.Namespace]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from flopsight.cli import TRACEBACK, Command, _device, _output
-from flopsight.cli._several import read
-from flopsight.errors import FlopsightError, ProfileFormatError
+from flopsight.cli import Command, _device, _output, _saved
 
 
 class Show(Command):
@@ -24,16 +21,7 @@ class Show(Command):
         """Load and show."""
         device = _device.checked(options)
         path = Path(options.file)
-        profile = read(path)
-        try:
+        profile = _saved.read(path)
+        with _saved.showing(path):
             _device.show(profile, options, device)
-        except (FlopsightError, OSError):
-            raise
-        except Exception as error:
-            if TRACEBACK in os.environ:
-                raise
-            raise ProfileFormatError(
-                f"{path} cannot be shown this way ({type(error).__name__}: {error}): its operators do not have the "
-                f"arguments that flopsight writes. If flopsight wrote it, set {TRACEBACK}=1 and please report it."
-            ) from error
         return 0

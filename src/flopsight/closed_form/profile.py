@@ -52,6 +52,10 @@ class ClosedForm(Form):
         """Of numbers only: `at(...).to_dataframe()`. Raises: InputError."""
         raise self._needs_numbers("A data frame")
 
+    def report(self, path: str | os.PathLike[str], **options: Any) -> NoReturn:
+        """Of numbers only: `at(...).report(path)`. Raises: InputError."""
+        raise self._needs_numbers("A report")
+
     def explain(self, *conventions: str | Convention, phase: str | None = None) -> NoReturn:
         """Of numbers only: `at(...).explain(...)`. Raises: InputError."""
         raise self._needs_numbers("An explanation")

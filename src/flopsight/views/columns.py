@@ -20,6 +20,7 @@ class Row:
     """What a line of a table is about: a module with all below it, or the calls of one operator, family or dtype.
 
     label: its name as shown. path: the module's; the operator, family or dtype otherwise. depth: below the root.
+    paths: of all modules that the line stands for. own: whether it is of their own code alone.
     """
 
     label: str
@@ -31,6 +32,8 @@ class Row:
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     params: ParameterCount = NO_PARAMETERS
+    paths: tuple[str, ...] = ()
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,15 @@ class Line(NamedTuple):
 
 def title(profile: Record) -> str:
     """The model, the module if it is a part of one, and what it was run on."""
-    given = _inputs(profile.about.get("inputs") or [])
+    given = inputs(profile)
     address = f" ({profile.about['address']})" if "address" in profile.about else ""
     part = f", module {profile.root}" if profile.root else ""
     return units.printable(f"{profile.model}{address}{part}" + (f" on {given}" if given else ""))
+
+
+def inputs(profile: Record) -> str:
+    """What the model was run on; empty for what is not known."""
+    return units.printable(_inputs(profile.about.get("inputs") or []))
 
 
 def notes(profile: Record) -> list[str]:

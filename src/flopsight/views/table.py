@@ -203,6 +203,7 @@ def _row(branch: Branch, depth: int = 0) -> Row:
         inputs=branch.node.inputs,
         outputs=branch.node.outputs,
         params=branch.params,
+        paths=branch.paths,
     )
 
 
@@ -211,7 +212,7 @@ def _rows(branch: Branch, depth: int, layout: Layout, limit: int, order: Column 
     if depth < limit and branch.children:
         own = Tally(branch.own)
         if layout.fold and (own.macs or own.unknown):
-            yield Row(label="(own code)", path=branch.path, tally=own, depth=depth + 1, calls=branch.calls)
+            yield Row("(own code)", branch.path, own, depth=depth + 1, calls=branch.calls, paths=branch.paths, own=True)
         for child in _sorted(branch.children, order, _row):
             yield from _rows(child, depth + 1, layout, limit, order)
 
