@@ -274,6 +274,7 @@ def test_memory_is_drawn(page, profile) -> None:
     chart = page.locator("#memory-chart")
     assert flopsight.units.size(profile.memory.peak_bytes) in chart.inner_html()
     assert "backward" in chart.inner_html()
+    assert page.locator(".complete").evaluate("each => getComputedStyle(each, '::before').content") == '"✓ "'
     assert chart.locator("path.line").get_attribute("d").count("L") == len(profile.memory.timeline) - 1
 
 
@@ -310,7 +311,9 @@ def test_a_lower_bound_is_marked_as_one(chromium, tmp_path) -> None:
 
 # --- strangers' profiles -------------------------------------------------------------------------------------------
 
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`javascript:alert(3)\u2028{{7*7}}\x1b[31m"
+HOSTILE = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`javascript:alert(3)µ🔥\u2028{{7*7}}\x1b[31m"
+)
 
 
 def test_a_hostile_profile_runs_nothing_and_shows_harmless_text(chromium, profile, tmp_path) -> None:

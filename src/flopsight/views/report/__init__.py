@@ -2,7 +2,8 @@
 
 `data` has the rows and figures that the script reads, `page.html.j2` the page, which shows totals, what is unknown and
 what was assumed without the script too. Nothing but the page's own style and scripts, known by their hashes, may run in
-it; names and texts of the model are data, or escaped by the template.
+it; names and texts of the model are data, or escaped by the template. All of it is ASCII, so that no encoding on its
+way to a file changes it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _SCRIPTS = ("data.js", "rows.js", "graph.js", "table.js", "chart.js", "main.js")
 _LARGEST = 12
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def render(profile: Record, *, roofline: Roofline | None = None, allocator: str | None = None, **layout: Any) -> str:
@@ -46,7 +49,7 @@ def render(profile: Record, *, roofline: Roofline | None = None, allocator: str 
     memory = memory_of(profile, allocator) if profile.storages or allocator else None
     made = data(Subject(profile, quantities(profile, arranged.convention), memory, roofline), arranged)
     made["memory"] = None if memory is None else chart(profile, memory)
-    style, scripts = _read("report.css"), [_libraries(), _own_script()]
+    style, scripts = _style(), [_libraries(), _own_script()]
     page: str = template.render(
         profile=profile, facts=_facts(profile), convention=arranged.convention, memory=memory, roofline=roofline,
         largest=memory.largest(_LARGEST) if memory else (), times=_times(roofline), data=made, json=_harmless(made),
@@ -54,7 +57,7 @@ def render(profile: Record, *, roofline: Roofline | None = None, allocator: str 
         version=__version__, style=style, style_hash=_hash(style), scripts=scripts,
         script_hashes=list(map(_hash, scripts)),
     )  # fmt: skip
-    return page
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _template() -> Template:
@@ -79,13 +82,23 @@ def _read(name: str) -> str:
 
 
 @cache
+def _style() -> str:
+    return _NOT_ASCII.sub(lambda found: f"\\{ord(found[0]):x} ", _read("report.css"))
+
+
+@cache
 def _libraries() -> str:
-    return f"/*! D3\n\n{_read('d3.LICENSE')}*/\n{_read('d3.min.js')}"
+    return _script(f"/*! D3\n\n{_read('d3.LICENSE')}*/\n{_read('d3.min.js')}")
 
 
 @cache
 def _own_script() -> str:
-    return "".join(map(_read, _SCRIPTS))
+    return _script("".join(map(_read, _SCRIPTS)))
+
+
+def _script(text: str) -> str:
+    """The script with its texts in ASCII."""
+    return _NOT_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @cache
