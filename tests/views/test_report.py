@@ -141,6 +141,15 @@ def test_the_options_of_a_table_say_how_it_opens() -> None:
     assert data(render(relu))["start"]["quantity"] == "exact", "without contractions there are no MACs to look at"
 
 
+def test_rows_that_were_chosen_are_those_of_the_table() -> None:
+    page = render(handmade.stack(3), only="layers.1*")
+    assert data(page)["modules"]["text"]["name"] == ["layers.1", "(own code)", "fc"]
+    assert "Modules like layers.1* alone" in page
+    made = data(render(two_phases(), flat=True))["modules"]
+    assert made["text"]["name"] == ["Net (own code)", "block (own code)", "block.fc"]
+    assert values(made, "macs", "backward") == [0, M * K * N, 2 * M * K * N]
+
+
 def test_a_convention_of_ones_own_comes_first() -> None:
     mine = flopsight.Convention("mine", "Seven each <b>.", "sevens", lambda operation: {"all": 7})
     page = render(handmade.classifier(), convention=mine)

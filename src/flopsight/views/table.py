@@ -224,7 +224,7 @@ def _leaves(branch: Branch, depth: int) -> Iterator[Row]:
         yield row
         return
     if branch.own or branch.own_params or branch.own_params.buffers:
-        yield replace(row, label=f"{row.label} (own code)", tally=Tally(branch.own), params=branch.own_params)
+        yield replace(row, label=f"{row.label} (own code)", tally=Tally(branch.own), params=branch.own_params, own=True)
     for child in branch.children:
         yield from _leaves(child, depth - 1)
 

@@ -2,6 +2,7 @@
 
     quantities  [{name, title, group, meaning, unit, of_calls, adds_up}]     start      what the reader sees first
     modules, family, operator, dtype, phase     tables: {text: {column: [a text for each row]}, depth: [...],
+                own: [...], notes: [sentences on what was left out],
                 values: {phase: {quantity: [the rows' values, apart by spaces, the rows' texts, apart by tabs]}}}
     totals      {phase: {quantity: [value, text]}}                  memory     the chart's points, see `chart`
 
@@ -128,7 +129,13 @@ def _modules(subject: Subject, layout: Layout) -> dict[str, Any]:
     for phase in phases(profile):
         of_phase = _rows_of_phase(profile, rows, phase)
         values[phase] = _values(of_phase, _of_calls(subject.measured(known.of_modules, phase)))
-    return {"text": text, "depth": [row.depth for row in rows], "own": [int(row.own) for row in rows], "values": values}
+    return {
+        "text": text,
+        "depth": [row.depth for row in rows],
+        "own": [int(row.own) for row in rows],
+        "notes": built.notes,
+        "values": values,
+    }
 
 
 def _path(row: Row) -> str:
