@@ -1,9 +1,10 @@
-"""The documentation's pictures of the report: `python -m screenshots`, run in `tests`, takes them anew."""
+"""The pictures in the docs of the report and a notebook: `python -m screenshots`, run in `tests`, takes them anew."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +51,32 @@ PICTURES = (
 )
 
 
+NOTEBOOK = Path(__file__).parents[1] / "examples" / "notebook.ipynb"
+CELLS = ("profile.plot()", 'step.plot("memory")')
+"""The ends of the cells that the picture of the notebook shows."""
+STYLE = """\
+body { margin: 1.5em; font-family: sans-serif }
+pre { background: #f5f5f5; border: 1px solid #ddd; padding: .6em }
+img { max-height: 290px }
+"""
+
+
+def notebook() -> str:
+    """Some cells of the notebook, executed, as a page."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    read = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(read, timeout=300).execute()
+    parts = [f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>"]
+    for cell in read.cells:
+        if cell.source.rstrip().endswith(CELLS):
+            found = [output.get("data", {}) for output in cell.outputs]
+            (drawing,) = [data["image/png"] for data in found if "image/png" in data]
+            parts.append(f'<pre>{escape(cell.source)}</pre><img src="data:image/png;base64,{drawing}">')
+    return "".join(parts)
+
+
 def main() -> None:
     """Take every picture."""
     IMAGES.mkdir(exist_ok=True)
@@ -62,6 +89,9 @@ def main() -> None:
                 picture.act(page)
                 page.mouse.move(0, 0)
                 page.screenshot(path=IMAGES / picture.file)
+        file.write_text(notebook(), encoding="utf-8")
+        with browser.opened(chromium, file, viewport={"width": 600, "height": 740}) as page:
+            page.screenshot(path=IMAGES / "notebook.png")
 
 
 if __name__ == "__main__":

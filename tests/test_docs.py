@@ -12,13 +12,14 @@ import doctest
 import html
 import re
 import shlex
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from picture import COMMAND, PICTURE, TREEMAP, mapped, printed
+from picture import IMAGES, PICTURES, TREEMAP, mapped, printed
 from rich.text import Text
 from versions import REFERENCE, VERSION
 
@@ -124,14 +125,16 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="contextlib.chdir is new in Python 3.11")
 @pytest.mark.usefixtures("workplace")
-def test_the_picture_shows_what_is_printed() -> None:
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_shows_what_is_printed(name: str) -> None:
+    picture = PICTURES[name]
     lines: defaultdict[str, str] = defaultdict(str)
-    for height, text in PICTURE_TEXT.findall(PICTURE.read_text(encoding="utf-8")):
+    for height, text in PICTURE_TEXT.findall((IMAGES / name).read_text(encoding="utf-8")):
         lines[height] += f" {html.unescape(text)}"
-    shown = [" ".join(line.split()) for line in lines.values()]
-    output = [f"$ {COMMAND}", *Text.from_ansi(printed()).plain.splitlines()]
-    check_output("\n".join(" ".join(line.split()) for line in output), "\n".join(shown))
+    output = f"$ {picture.command} {Text.from_ansi(printed(picture)).plain}"
+    check_output(" ".join(output.split()), " ".join(" ".join(lines.values()).split()))  # whatever the width of lines
 
 
 @pytest.mark.usefixtures("workplace")
