@@ -146,6 +146,13 @@ def test_models_that_share_nothing_are_not_related() -> None:
     assert found.changed
 
 
+@pytest.mark.parametrize(("shared", "related"), [(1, False), (2, True)])
+def test_models_that_share_less_than_a_tenth_are_not_related(shared: int, related: bool) -> None:
+    layers = [(f"a{number}", f"Kind{number}") for number in range(20)]
+    others = [*layers[:shared], *((f"b{number}", "Other") for number in range(shared, 20))]
+    assert checked(net(*layers), net(*others)).related is related
+
+
 def test_a_model_of_one_module_is_related_to_one_of_its_class() -> None:
     alone = handmade.profile([module("", "Net")], [(linear(), "")])
     assert checked(alone, net(("a", "Linear"))).related

@@ -70,7 +70,7 @@ def test_what_shows_in_no_column_is_counted() -> None:
 
 def test_profiles_of_different_models_are_told_as_such() -> None:
     text = flopsight.diff(net(), net(2 * N, root="Other", head="proj")).render()
-    assert "Net and Other have no module in common" in text
+    assert "Net and Other have next to no module in common" in text
     assert f"+{MACS}" in text
     assert "removed" not in text
 

@@ -17,6 +17,8 @@ from flopsight.analysis.pairing import paired, renamed
 from flopsight.calls import ModuleNode, Operation, ParameterRecord
 from flopsight.record import ParameterCount, Record, Tally
 
+_RELATED = 0.1
+"""The part of a model's modules that is in another at least, if that is to be the same model, changed."""
 ADDED, REMOVED, CHANGED, RENAMED = "added", "removed", "changed", "renamed"
 
 
@@ -72,9 +74,9 @@ class Change:
 class Diff:
     """What changed from one profile to another.
 
-    changes: module by module, in the new model's order, what was removed last. related: whether the two share a module
-    beside the root. unknown_added, unknown_removed: operators of unknown cost that only one has. notes_added,
-    notes_removed: assumptions that only one makes.
+    changes: module by module, in the new model's order, what was removed last. related: whether the two share modules
+    beside the root, a tenth of the smaller one's at least. unknown_added, unknown_removed: operators of unknown cost
+    that only one has. notes_added, notes_removed: assumptions that only one makes.
     """
 
     old: Record
@@ -117,9 +119,10 @@ def diff(old: Record, new: Record) -> Diff:
 
 
 def _related(before: Mapping[str, Own], after: Mapping[str, Own], pairs: Mapping[str, str]) -> bool:
-    """Whether there is a pair beside that of the roots; where one has nothing but a root, whether these are alike."""
-    if min(len(before), len(after)) > 1:
-        return any(one or other for one, other in pairs.items())
+    """Whether enough is paired beside the roots; where one has nothing but a root, whether these are alike."""
+    smaller = min(len(before), len(after))
+    if smaller > 1:
+        return sum(bool(one or other) for one, other in pairs.items()) >= _RELATED * (smaller - 1)
     kinds = [modules[""].node.kind if "" in modules else None for modules in (before, after)]
     return kinds[0] == kinds[1]
 

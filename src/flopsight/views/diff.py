@@ -229,8 +229,8 @@ def _sentences(
 ) -> Iterator[str]:
     if not diff.related:
         yield (
-            f"{diff.old.model} and {diff.new.model} have no module in common, by name or by what it is: these are "
-            "profiles of different models, and only their totals are compared."
+            f"{diff.old.model} and {diff.new.model} have next to no module in common, by name or by what it is: these "
+            "are profiles of different models, and only their totals are compared."
         )
     if top is not None and len(told) > top:
         yield f"{units.plural(len(told) - top, 'more change')}, none of them larger; --top {len(told)} lists all."
