@@ -175,15 +175,18 @@ def _held(kind: Kind, module: nn.Module, holding: Holding) -> tuple[Any, ...] | 
     for space, named, functions in kind.functions:
         if named(space) != functions:
             return None
-    tensors = [*attributes["_parameters"].values(), *attributes["_buffers"].values()]
-    if tuple(map(id, tensors)) != holding.ids:
+    trainable: list[bool] = []
+    if attributes["_parameters"] or attributes["_buffers"]:
+        tensors = (*attributes["_parameters"].values(), *attributes["_buffers"].values())
+        if tuple(map(id, tensors)) != holding.ids:
+            return None
+        for tensor, noted in zip(tensors, holding.metadata, strict=True):
+            if noted is not None:
+                if tensor.shape != noted.shape or tensor.dtype is not noted.dtype:
+                    return None
+                trainable.append(tensor.requires_grad)
+    elif holding.ids:
         return None
-    trainable = []
-    for tensor, noted in zip(tensors, holding.metadata, strict=True):
-        if noted is not None:
-            if tensor.shape != noted.shape or tensor.dtype is not noted.dtype:
-                return None
-            trainable.append(tensor.requires_grad)
     try:
         lists = [tuple(attributes[name]) for name in kind.lists] if kind.lists else ()
         return cls, kind.attributes(attributes), *lists, holding.metadata, tuple(trainable)
