@@ -94,7 +94,8 @@ def bind(rule: Rule, given: Mapping[str, Any], out: Any) -> Cost:
             f"The formula {rule.__name__!r} returned {cost!r}; return a flopsight.Cost, for example "
             f"flopsight.Cost(multiply=out.numel)."
         )
-    _check(rule, cost)
+    if cost is not ZERO:
+        _check(rule, cost)
     return cost
 
 
