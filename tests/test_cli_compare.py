@@ -93,7 +93,7 @@ class TestDiff:
         handmade.profile([handmade.module("", "Other"), handmade.module("x", "Conv")]).save("other.json")
         code, out, _ = run(capsys, "diff", "old.json", "other.json")
         assert code == 1
-        assert "Net and Other have no module in common" in out
+        assert "Net and Other have next to no module in common" in out
 
     @pytest.mark.parametrize(("arguments", "sentence"), [
         (["old.json"], "required: NEW"), (["old.json", "broken.json"], "is no saved profile"),
