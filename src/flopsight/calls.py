@@ -140,6 +140,11 @@ class Allocation(NamedTuple):
     module: str | None = None
 
 
+def is_inside(path: str, root: str) -> bool:
+    """Whether a path is that of a module, or of one below it; of the root's, which is empty, all are."""
+    return not root or path == root or path.startswith(f"{root}.")
+
+
 def ancestors(path: str) -> Iterator[str]:
     """A module's path and those of all modules around it, innermost first, down to the root's (empty)."""
     while path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from flopsight.calls import ModuleNode, Operation, ParameterRecord, ancestors
+from flopsight.calls import ModuleNode, Operation, ParameterRecord, ancestors, is_inside
 from flopsight.record import ParameterCount, Record, Tally
 
 
@@ -56,7 +56,7 @@ class Modules:
 
     def of(self, record: Record) -> dict[str, Own]:
         """Every module by its path below the profile's root, in the model's order."""
-        held = {_below(path, record.root): path for path in record.modules if _holds(record.root, path)}
+        held = {_below(path, record.root): path for path in record.modules if is_inside(path, record.root)}
         counts, works = self._counts(record)
         children = _children(list(held))
         seen: set[int] = set()
@@ -91,10 +91,6 @@ def key(operation: Operation) -> Any:
 def parent(path: str) -> str | None:
     """The path of the module around one; None for the root's."""
     return path.rpartition(".")[0] if path else None
-
-
-def _holds(root: str, path: str) -> bool:
-    return not root or path == root or path.startswith(f"{root}.")
 
 
 def _below(path: str, root: str) -> str:

@@ -16,6 +16,14 @@ STDOUT = "-"
 _TEXT = "text"
 
 
+def add_columns(parser: argparse.ArgumentParser, usual: tuple[str, ...]) -> None:
+    """Add the option that says which columns there are."""
+    from flopsight.views import columns
+
+    among = ", ".join(columns.names())
+    parser.add_argument("--columns", type=names, default=usual, metavar="A,B,...", help=f"from: {among}")
+
+
 def add_formats(parser: argparse.ArgumentParser) -> None:
     """Add an option for each format."""
     formats = parser.add_argument_group("formats, to FILE or instead of the table")

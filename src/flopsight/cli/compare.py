@@ -7,7 +7,6 @@ from functools import partial
 
 from flopsight.cli import Command, _formats, _model, _several
 from flopsight.comparing.rows import compared, compared_rows
-from flopsight.views.columns import names
 from flopsight.views.comparison import COLUMNS, chosen, render
 
 
@@ -22,9 +21,7 @@ class Compare(Command):
         """Declare options and arguments."""
         parser.add_argument("models", metavar="MODEL", nargs="+", help="torchvision:NAME, path/to/net.py:NAME, a file")
         _model.add_run(parser)
-        parser.add_argument(
-            "--columns", type=_formats.names, default=COLUMNS, metavar="A,B,...", help=f"from: {', '.join(names())}"
-        )
+        _formats.add_columns(parser, COLUMNS)
         _formats.add_formats(parser)
 
     def run(self, options: argparse.Namespace) -> int:

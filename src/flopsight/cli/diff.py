@@ -12,7 +12,6 @@ from flopsight.cli._apart import Place, run_apart
 from flopsight.comparing.changes import diff
 from flopsight.comparing.revisions import Range, Repository, read_range
 from flopsight.profiles import Profile
-from flopsight.views.columns import names
 from flopsight.views.diff import COLUMNS, TOP, chosen, render
 
 
@@ -29,9 +28,7 @@ class Diff(Command):
         parser.add_argument("old", metavar="OLD", help="a saved profile, a model, or REVISION..REVISION")
         parser.add_argument("new", metavar="NEW", help="a saved profile or a model")
         _model.add_run(parser)
-        parser.add_argument(
-            "--columns", type=_formats.names, default=COLUMNS, metavar="A,B,...", help=f"from: {', '.join(names())}"
-        )
+        _formats.add_columns(parser, COLUMNS)
         parser.add_argument(
             "--top", type=_values.positive, default=TOP, metavar="N", help=f"changes to list (default: {TOP})"
         )

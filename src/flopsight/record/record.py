@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from flopsight.calls import PHASES, Allocation, ModuleNode, OpCall, Operation, Scope, ancestors
+from flopsight.calls import PHASES, Allocation, ModuleNode, OpCall, Operation, Scope, ancestors, is_inside
 from flopsight.conventions import Convention
 from flopsight.cost import ZERO, Cost
 from flopsight.errors import near
@@ -55,7 +55,7 @@ class Record:
         return replace(self, root=path)
 
     def _holds(self, path: str) -> bool:
-        return not self.root or path == self.root or path.startswith(self.root + ".")
+        return is_inside(path, self.root)
 
     @cached_property
     def _calls(self) -> list[tuple[int, int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
@@ -76,12 +77,12 @@ class _Line:
     change: Change
     shown: tuple[Column, ...]
 
-    @property
+    @cached_property
     def rows(self) -> tuple[Row, Row]:
         """Before and after."""
         return _row(self.change.old, self.change.times), _row(self.change.new, self.change.times)
 
-    @property
+    @cached_property
     def figures(self) -> list[tuple[int, int]]:
         """By column, before and after."""
         before, after = self.rows
@@ -211,7 +212,8 @@ def _totals(diff: Diff, shown: Sequence[Column]) -> Grid:
 
 def _changes(diff: Diff, shown: Sequence[Column], told: list[_Line], top: int | None, below: list[str]) -> Grid:
     titles = ["change", "module", "details", *(column.title for column in shown)]
-    total = [(column.value(row_of("", diff.old)), column.value(row_of("", diff.new))) for column in shown]
+    before, after = row_of("", diff.old), row_of("", diff.new)
+    total = [(column.value(before), column.value(after)) for column in shown]
     whole = ["total", "", "", diff.old.model, diff.new.model, 1, *_values(total)]
     return Grid(
         title="",

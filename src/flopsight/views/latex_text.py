@@ -3,7 +3,7 @@ r"""Text and tables for LaTeX, in the style of booktabs: `\usepackage{booktabs}`
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from flopsight import units
 
@@ -15,6 +15,7 @@ _SPECIAL = {
     "×": r"$\times$", "→": r"$\rightarrow$", "·": r"$\cdot$", "−": r"$-$",
 }  # fmt: skip
 _BOUND = ">= "
+_INDENT = r"\quad "
 
 
 def escaped_latex(text: str) -> str:
@@ -25,12 +26,17 @@ def escaped_latex(text: str) -> str:
     )
 
 
-def latex_table(titles: Sequence[str], numbers: Collection[int], rows: Iterable[Sequence[str]]) -> str:
+def latex_table(
+    titles: Sequence[str], numbers: Collection[int], rows: Sequence[Sequence[str]], depths: Sequence[int] = ()
+) -> str:
     """A `tabular` with a line for each row.
 
-    titles: of the columns. numbers: the columns, by index, that stand to the right.
+    titles: of the columns. numbers: the columns, by index, that stand to the right. depths: how far each row is
+    indented, not at all if not given.
     """
-    written = [f"{' & '.join(map(escaped_latex, row))} \\\\" for row in [titles, *rows]]
+    indents = [_INDENT * depth for depth in depths] or [""] * len(rows)
+    lines = zip(["", *indents], [titles, *rows], strict=True)
+    written = [f"{indent}{' & '.join(map(escaped_latex, row))} \\\\" for indent, row in lines]
     alignment = "".join("r" if index in numbers else "l" for index in range(len(titles)))
     return "\n".join([
         f"\\begin{{tabular}}{{{alignment}}}", r"\toprule", written[0], r"\midrule", *written[1:], r"\bottomrule",

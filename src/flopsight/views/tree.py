@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from flopsight.calls import ModuleNode, Operation, ParameterRecord, ancestors
+from flopsight.calls import ModuleNode, Operation, ParameterRecord, ancestors, is_inside
 from flopsight.errors import InputError, near
 from flopsight.record import ParameterCount, Record, Tally
 
@@ -82,7 +82,7 @@ def roots(profile: Record, *, fold: bool = True, only: str | None = None) -> lis
 
     only: a pattern, as of file names, for the paths of modules that are left. Raises: InputError if none is.
     """
-    held = [path for path in profile.modules if path == profile.root or _below(path, profile.root)]
+    held = [path for path in profile.modules if is_inside(path, profile.root)]
     tallies = profile.by_module()
     branches = {path: _branch(profile, path, Counter(tallies[path].counts)) for path in held}
     top = []
@@ -123,10 +123,6 @@ def _matching(top: list[Branch], paths: set[str], above: str | None = None) -> l
         else:
             found += _matching(branch.children, paths, above)
     return found
-
-
-def _below(path: str, root: str) -> bool:
-    return not root or path.startswith(root + ".")
 
 
 def _above(path: str) -> list[str]:
