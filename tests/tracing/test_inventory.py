@@ -88,6 +88,24 @@ def test_what_changed_since_the_last_run_is_seen(change):
     assert found == described(profile(net, (2, 4)))
 
 
+class Holder(nn.Module):
+    """Holds what it is given."""
+
+    def forward(self, x):
+        return x
+
+
+def test_a_parameter_that_moved_to_the_next_module_is_seen():
+    net, weight = nn.Sequential(Holder(), Holder()), nn.Parameter(torch.zeros(4))
+    net[0].weight = weight
+    for _ in range(3):
+        profile(net, (2, 4))
+    del net[0].weight
+    net[1].weight = weight
+    found = profile(net, (2, 4))
+    assert (int(found["0"].params), int(found["1"].params)) == (0, 4)
+
+
 def test_a_model_that_changed_its_dtype():
     net = nn.Sequential(nn.Linear(4, 4))
     profile(net, (2, 4))

@@ -24,10 +24,11 @@ class Contents:
     """Dictionaries, to be put back: what they hold one after the other. Those that are empty, and sets that are, are to
     be empty again.
 
-    lengths, keys, values: of the dictionaries that hold something. sets: those that are not empty, as they were.
+    sizes: of all, in order. lengths, keys, values: of the dictionaries that hold something.
     """
 
     def __init__(self) -> None:
+        self.sizes: list[int] = []
         self.lengths: list[int] = []
         self.keys: list[Any] = []
         self.values: list[Any] = []
@@ -39,10 +40,12 @@ class Contents:
         """Note what dictionaries hold; a scripted module has other containers, of its own, which are left out."""
         if not _KINDS.issuperset(map(type, dictionaries)):
             dictionaries = [value for value in dictionaries if isinstance(value, (dict, set))]
+        sizes = list(map(len, dictionaries))
         filled = list(filter(None, dictionaries))
         self._empty += filterfalse(None, dictionaries)
         self.filled += filled
-        self.lengths += map(len, filled)
+        self.sizes += sizes
+        self.lengths += filter(None, sizes)
         self.keys += chain.from_iterable(filled)
         self.values += chain.from_iterable(map(_values_of, filled))
 
