@@ -28,6 +28,11 @@ from flopsight.tracing.values.detection import ordinary_boxes
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
+_BY_SHAPE = {
+    f"aten::{name}"
+    for name in ("contiguous", "expand_as", "flatten", "reshape", "to", "type_as", "unflatten", "view_as")
+}
+"""Composite operators that have no use for the values of a tensor of integers."""
 _DEVICE = torch.ops.prim.device.default
 """What autograd asks of PyTorch's own fake tensors; no operator of the dispatcher's."""
 
@@ -116,9 +121,11 @@ class Dispatcher(Booking):
     def _dispatch(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if bits & DEFERRED and constants.asks(info, args, kwargs):
-            args, kwargs = valued(args), {name: valued(value) for name, value in kwargs.items()}
-            bits &= ~DEFERRED
+        if constants.asks(info, args, kwargs):
+            self.ledger.asked = True
+            if bits & DEFERRED:
+                args, kwargs = valued(args), {name: valued(value) for name, value in kwargs.items()}
+                bits &= ~DEFERRED
         if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
             return self._composite(info, key, bits, args, kwargs)
         self.ledger.unrepeatable += not bits & (FAKE | VALUELESS) or bits & (CONSTANT | DEFERRED) or bool(info.writes)
@@ -142,6 +149,7 @@ class Dispatcher(Booking):
         decisive, outer = decides(info.packet, args, kwargs), self._decided
         self._decided = decisive is not None
         self.ledger.unrepeatable += isinstance(decisive, AsksAutograd)
+        self.ledger.asked |= bool(bits & (CONSTANT | DEFERRED)) and info.packet not in _BY_SHAPE
         refuse_unknown(decisive)
         casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
         with self.ledger.together() as records, self, casting:

@@ -216,7 +216,7 @@ def _kind(module: nn.Module) -> Kind | None:
     if not theirs or not type(module).__module__.startswith(_OURS) or calls_modules:
         return None
     named: dict[int, tuple[Any, list[str]]] = {}
-    for space, name in _named(forward, type(module)):
+    for space, name in named_functions(forward, type(module)):
         named.setdefault(id(space), (space, []))[1].append(name)
     functions = tuple((space, itemgetter(*names), itemgetter(*names)(space)) for space, names in named.values())
     own = sorted(module.__dict__.keys() - STANDARD)
@@ -226,7 +226,7 @@ def _kind(module: nn.Module) -> Kind | None:
     return Kind(forward, attributes, lists, functions)
 
 
-def _named(forward: FunctionType, cls: type) -> Iterator[tuple[Any, str]]:
+def named_functions(forward: FunctionType, cls: type) -> Iterator[tuple[Any, str]]:
     """The functions that a forward names, and those that they name: methods of its class, functions of PyTorch's."""
     spaces = (*(vars(base) for base in cls.__mro__ if base not in (nn.Module, object)), *_SPACES)
     seen: set[Any] = {forward}

@@ -21,6 +21,7 @@ class Ledger:
     calls: the record, the scope's index, the phase's index. owner: the path of the module that holds a parameter which
     the operator being booked uses, None if no module does. notes: assumptions made on the way. unrepeatable: how often
     something was met that an equal call might not do again, as it depends on values or changes the user's tensors.
+    asked: whether the values of a constant may have decided what was run.
     """
 
     def __init__(self, scopes: Scopes) -> None:
@@ -29,6 +30,7 @@ class Ledger:
         self.owner: str | None = None
         self.notes: list[str] = []
         self.unrepeatable = 0
+        self.asked = False
         self._together: list[Operation] | None = None
         self._unknown: dict[Operation, Operation] = {}
 

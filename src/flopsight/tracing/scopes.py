@@ -56,6 +56,7 @@ class Scopes:
         self.book_here: Callable[[Sequence[Operation]], None] = lambda records: None
         self.has_formula: Callable[[nn.Module], bool] | None = None
         self._muted = 0
+        self._wrapped = is_call_wrapped()
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
 
@@ -107,7 +108,7 @@ class Scopes:
 
     def _forward(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         module = known.module
-        if _has_hooks(module) or torch._C._get_tracing_state():
+        if has_hooks(module) or self._wrapped or torch._C._get_tracing_state():
             with nullcontext() if known.functions is None else known.functions():
                 return _MODULE_CALL.original(module, *args, **kwargs)
         if self.leaves is not None:
@@ -210,9 +211,9 @@ class Scopes:
             yield
 
 
-def _has_hooks(module: nn.Module) -> bool:
+def has_hooks(module: nn.Module) -> bool:
     """Whether PyTorch does more, when a module is called, than to call its forward; also one that it did not make."""
-    if any(_GLOBAL_HOOKS) or type(module)._call_impl is not _CALL_IMPL:
+    if any(GLOBAL_HOOKS) or type(module)._call_impl is not _CALL_IMPL:
         return True
     held = module.__dict__
     try:
@@ -220,6 +221,11 @@ def _has_hooks(module: nn.Module) -> bool:
         return bool(before or after or held["_backward_hooks"] or held["_backward_pre_hooks"])
     except KeyError:
         return True
+
+
+def is_call_wrapped() -> bool:
+    """Whether calls of modules are not PyTorch's own, while no run is active."""
+    return _MODULE_CALL.aside() is not nn.Module._wrapped_call_impl
 
 
 def _called(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -232,7 +238,7 @@ def _called(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
 _MODULE_CALL = Replacement(nn.Module, "__call__", _called)
 """PyTorch's own tools (`torch.fx`) follow modules so; its global hooks would take longer than the forward."""
 _CALL_IMPL = nn.Module._call_impl
-_GLOBAL_HOOKS = [hooks for name, hooks in vars(nn.modules.module).items() if name in (
+GLOBAL_HOOKS = [hooks for name, hooks in vars(nn.modules.module).items() if name in (
     "_global_backward_pre_hooks", "_global_backward_hooks", "_global_forward_hooks", "_global_forward_pre_hooks",
 )]  # fmt: skip
 

@@ -22,6 +22,11 @@ class Replacement:
         self._runs = 0
         self.original: Any = getattr(owner, name, value)
 
+    def aside(self) -> Any:
+        """What stands there while no run is active."""
+        with self._lock:
+            return self.original if self._runs else getattr(self._owner, self._name, None)
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """In place meanwhile; nothing happens where this version of the library has no such attribute."""
