@@ -35,11 +35,13 @@ STEP_MODELS = ("resnet50", "vit_b_16")
 def plan(kinds: list[str], models: list[str]) -> list[tuple[str, ...]]:
     """The measurements of one round: arguments of measure.py, or `command` and a model for the command line."""
     on = [(tool, model, device) for model in models for tool in TOOLS for device in TOOLS[tool].devices]
+    once = [tool for tool in TOOLS if not TOOLS[tool].repeated]
     return [
-        *[(kind, *arguments) for kind in ("warm", "cold") if kind in kinds for arguments in on],
+        *[("warm", *arguments) for arguments in on if "warm" in kinds],
+        *[("cold", *arguments) for arguments in on if "cold" in kinds and arguments[0] in once],
         *[("command", model) for model in models if "cold" in kinds],
         *[("llama", *arguments) for arguments in LLAMA if "llama" in kinds],
-        *[("search", tool, device) for tool in TOOLS for device in TOOLS[tool].devices if "search" in kinds],
+        *[("search", tool, device) for tool in once for device in TOOLS[tool].devices if "search" in kinds],
         *[("closed", model) for model in CLOSED if "closed" in kinds],
         *[("step", way, model) for model in STEP_MODELS for way in STEPS if "step" in kinds],
         *[(kind,) for kind in ("deepseek", "llama_step", "zoo") if kind in kinds],

@@ -297,6 +297,19 @@ def test_a_function_under_one_of_pytorchs_is_seen(monkeypatch):
     assert not is_told(net, (2, 3))
 
 
+def test_what_stands_in_the_place_of_a_function_of_pytorchs_is_followed_too(monkeypatch):
+    places = []
+
+    def other(x, *_):
+        places.append(x.shape)
+        return x.relu()
+
+    monkeypatch.setattr(torch, "layer_norm", other)
+    assert not kept(nn.Sequential(nn.LayerNorm(3)), (2, 3))
+    monkeypatch.setattr(torch, "layer_norm", lambda x, *_: x.relu())
+    assert kept(nn.Sequential(nn.LayerNorm(3)), (2, 3))
+
+
 def grad(on):
     return torch.set_grad_enabled(on)
 

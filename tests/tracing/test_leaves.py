@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from unittest import mock
 
 import pytest
@@ -120,6 +121,19 @@ class Patched(nn.Module):
 def test_a_function_of_pytorchs_that_is_replaced_is_called():
     profile(nn.Linear(4, 8), (2, 4))
     assert profile(Patched(), (2, 4)).macs == profile(Patched(), (2, 4), execute=True).macs == 3 * 2 * 4 * 8
+
+
+@pytest.mark.parametrize("other", [lambda x, *_: x.relu(), partial(torch.add, 1), print], ids=str)
+def test_what_runs_in_the_place_of_a_function_of_pytorchs_is_not_remembered(other):
+    class Shape(nn.LayerNorm):  # a class of which nothing is known yet
+        __module__ = nn.LayerNorm.__module__
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "layer_norm", lambda x, *_: x.relu())
+        assert [call.operation.name for call in profile(Shape(8), (2, 8))] == ["aten::relu"]
+        patch.setattr(torch, "layer_norm", other)
+        assert leaves._kind(Shape(8)) is None
+    assert [call.operation.name for call in profile(Shape(8), (2, 8))] == ["aten::native_layer_norm"]
 
 
 def test_a_call_with_other_parameters():

@@ -33,6 +33,8 @@ _READERS = (nn.MultiheadAttention,)
 _SWITCHES = [read for name, read in vars(torch._C).items() if name.startswith("_get_") and "sdp" in name]
 """What tells of the global switches that attention goes by."""
 _SPACES = (vars(F), vars(torch), vars(torch._C._nn))
+_BESIDE = ("builtins", "collections", "typing", "typing_extensions")
+"""Whose classes PyTorch names beside its functions."""
 
 
 class Kind(NamedTuple):
@@ -217,6 +219,8 @@ def _kind(module: nn.Module) -> Kind | None:
         return None
     named: dict[int, tuple[Any, list[str]]] = {}
     for space, name in named_functions(forward, type(module)):
+        if is_others(space[name]):
+            return None
         named.setdefault(id(space), (space, []))[1].append(name)
     functions = tuple((space, itemgetter(*names), itemgetter(*names)(space)) for space, names in named.values())
     own = sorted(module.__dict__.keys() - STANDARD)
@@ -227,18 +231,30 @@ def _kind(module: nn.Module) -> Kind | None:
 
 
 def named_functions(forward: FunctionType, cls: type) -> Iterator[tuple[Any, str]]:
-    """The functions that a forward names, and those that they name: methods of its class, functions of PyTorch's."""
+    """The functions that a forward names, and those that they name: methods of its class, functions of PyTorch's, and
+    whatever stands in the place of one.
+    """
     spaces = (*(vars(base) for base in cls.__mro__ if base not in (nn.Module, object)), *_SPACES)
-    seen: set[Any] = {forward}
+    seen: list[Any] = [forward]
     waiting: list[Any] = [forward]
     while waiting:
         for name in names_of(waiting.pop().__code__):
             for space in spaces:
                 function = space.get(name)
-                written = isinstance(function, FunctionType) and function.__module__.startswith(_OURS)
-                if not (written or isinstance(function, BuiltinFunctionType)) or function in seen:
+                written = isinstance(function, FunctionType)
+                if not (written or isinstance(function, BuiltinFunctionType) or is_others(function)):
                     continue
-                seen.add(function)
+                if any(function is known for known in seen):
+                    continue
+                seen.append(function)
                 yield space, name
-                if written:
+                if written and function.__module__.startswith(_OURS):
                     waiting.append(function)
+
+
+def is_others(value: Any) -> bool:
+    """Whether something that can be called, found among PyTorch's functions, was put there by someone else."""
+    if not callable(value):
+        return False
+    top = str(getattr(value, "__module__", None)).partition(".")[0]
+    return top != "torch" and (isinstance(value, BuiltinFunctionType) or top not in _BESIDE)

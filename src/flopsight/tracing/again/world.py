@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from flopsight.tracing.again.code import names_in
-from flopsight.tracing.leaves import named_functions
+from flopsight.tracing.leaves import is_others, named_functions
 from flopsight.tracing.untouched.putting_back import MISSING, cell_contents
 from flopsight.tracing.untouched.reach import ATOMS, names_of
 
@@ -134,7 +134,7 @@ class World:
     def _read(self, function: FunctionType) -> None:
         """Note what a function names, and see to it."""
         names = names_in(function.__code__)
-        if names is None:
+        if names is None or vars(builtins) is not getattr(function, "__builtins__", None):
             raise Open
         self.attributes |= names.attributes
         for path in names.paths:
@@ -192,6 +192,8 @@ class World:
             self._of_theirs.update(names_of(function.__code__))
             for space, name in named_functions(function, owner):
                 self._note(space, name, space[name])
+                if is_others(space[name]):
+                    self._see(space[name])
 
 
 class _Function:
@@ -239,6 +241,8 @@ def is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is tuple:
         return all(map(is_plain, value))
+    if kind is slice:
+        return is_plain((value.start, value.stop, value.step))
     if kind is BuiltinFunctionType:
         own = value.__module__ == math.__name__
         return own or any(getattr(space, value.__name__, None) is value for space in _OPERATORS)
