@@ -9,12 +9,15 @@ import sys
 import threading
 import time
 import weakref
+from enum import Enum
 from functools import partial
+from operator import attrgetter
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import flopsight
 from flopsight import profile, spec
@@ -408,6 +411,10 @@ class Counter:
     times = 0
 
 
+class Listed(Enum):
+    FEW = [1, 2]  # noqa: RUF012
+
+
 def counting():
     times = 0
 
@@ -433,6 +440,10 @@ class Open(nn.Module):
         self.register_buffer("places", torch.tensor([1, 2]))
         self.times = 0
         self.forward = getattr(self, way)
+
+    def extra_repr(self):
+        LOG.append("shown")
+        return ""
 
     def assigns(self, x):
         self.times += 1
@@ -478,8 +489,8 @@ class Open(nn.Module):
     def looks_up(self, x):
         return getattr(self, "layer")(x)  # noqa: B009
 
-    def makes_a_layer(self, x):
-        return nn.ReLU()(x)
+    def makes_an_object(self, x):
+        return x * Counter().times
 
     def asks_a_value(self, x):
         return x * self.places[1].item()
@@ -499,6 +510,17 @@ class Open(nn.Module):
     def asks_a_gradient(self, x):
         return x if self.layer.weight.grad is None else self.layer(x)
 
+    def is_shown(self, x):
+        return x if f"{self}" else self.layer(x)
+
+    def reads_of_a_member(self, x):
+        return x * Listed.FEW.value[0]
+
+    through = property(attrgetter("counter"))
+
+    def reads_through(self, x):
+        return x * self.through.times
+
     def prints(self, x):
         print("hello")
         return x
@@ -511,7 +533,7 @@ class Open(nn.Module):
         return functional.relu(x)
 
 
-WAYS = [name for name, value in vars(Open).items() if callable(value) and not name.startswith("_")]
+WAYS = [name for name, value in vars(Open).items() if callable(value) and not name.startswith(("_", "extra"))]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -567,6 +589,78 @@ def test_super_is_followed_and_the_class_itself_is_not():
 
     assert kept(Derived(), (3,))
     assert not kept(Makes(), (3,))
+
+
+class Shade(Enum):
+    DARK = 1
+    LIGHT = 2
+
+
+class Branches(nn.Module):
+    """What is not run does not matter, as long as it is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.checkpoints = False
+        self.shade = Shade.DARK
+
+    def forward(self, x):
+        if self.checkpoints:
+            return checkpoint(self.counted, x, use_reentrant=False)
+        if isinstance(self.layer, nn.Linear) and self.shade is Shade.DARK:
+            x = nn.Tanh()(x)
+        return self.layer(x)
+
+    def counted(self, x):
+        LOG.append(x.shape)
+        return self.layer(x).relu()
+
+
+def test_code_that_did_not_run_does_not_matter():
+    net = Branches()
+    wanted = described(made(net, (2, 3)))
+    assert kept(net, (2, 3))
+    assert described(profile(net, (2, 3))) == wanted
+    net.shade = Shade.LIGHT
+    assert not is_told(net, (2, 3))
+    assert "aten::tanh" not in profile(net, (2, 3)).by_operator()
+    net.checkpoints = True
+    assert "aten::relu" in profile(net, (2, 3)).by_operator()
+    assert not kept(net, (2, 3))
+    net.checkpoints, net.shade = False, Shade.DARK
+    assert described(profile(net, (2, 3))) == wanted
+
+
+def test_a_run_under_a_profiler_of_the_users_is_not_kept():
+    net, calls = Net().eval(), []
+
+    def note(frame, event, arg):
+        calls.append(event)
+
+    for _ in range(3):
+        sys.setprofile(note)
+        try:
+            profile(net, SHAPE)
+        finally:
+            assert sys.getprofile() is note
+            sys.setprofile(None)
+    assert len(calls) > 100
+    assert not is_told(net)
+    assert kept(net)
+
+
+def test_a_run_that_fails_leaves_no_profiler():
+    net = Two()
+    for _ in range(3):
+        with pytest.raises(flopsight.errors.ModelError):
+            profile(net, ((2, 3), (4, 5)))
+    profile(net, ((2, 3), (2, 3)))
+    net.forward = lambda x, y: x @ y
+    for _ in range(2):
+        with pytest.raises(flopsight.errors.ModelError):
+            profile(net, ((2, 3), (2, 3)))
+    assert sys.getprofile() is None
 
 
 def test_a_model_that_alternates_is_told_in_both_states():

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
-_HERE = f"{Path(__file__).parent.parent}{os.sep}"
-_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+HERE = f"{Path(__file__).parent.parent}{os.sep}"
+TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _CHECKPOINT = "torch/utils/checkpoint.py"
 _active = threading.local()
 
@@ -52,16 +52,16 @@ def called_by(file: str) -> bool:
 def caller() -> tuple[str, str]:
     """The file, if PyTorch's from its folder on, and the name of the innermost function that is not flopsight's."""
     frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and frame.f_code.co_filename.startswith(HERE):
         frame = frame.f_back
     if frame is None:
         return "", ""
-    return frame.f_code.co_filename.removeprefix(_TORCH).replace(os.sep, "/"), frame.f_code.co_name
+    return frame.f_code.co_filename.removeprefix(TORCH).replace(os.sep, "/"), frame.f_code.co_name
 
 
 def caller_is_ours() -> bool:
     """Whether the function that called the caller is flopsight's."""
-    return sys._getframe(2).f_code.co_filename.startswith(_HERE)
+    return sys._getframe(2).f_code.co_filename.startswith(HERE)
 
 
 def user_line() -> str:
@@ -69,7 +69,7 @@ def user_line() -> str:
     frame: Any = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((_HERE, _TORCH, "<frozen")):
+        if not name.startswith((HERE, TORCH, "<frozen")):
             code = linecache.getline(name, frame.f_lineno).strip()
             return f"{name}:{frame.f_lineno}" + (f": {code}" if code else "")
         frame = frame.f_back

@@ -187,13 +187,15 @@ def _trace(request: Request, *, below_autograd: bool, at_once: bool) -> Profile:
         dispatcher.tensors.keep(held, request.module.buffers() if request.module is not None else ())
         dispatcher.tensors.reached = state.tensors
     about = request.about(args, kwargs)
+    watch = runs.Watch(request) if below_autograd else None
     try:
-        _run(request, args, kwargs, scopes, dispatcher)
+        with watch or nullcontext():
+            _run(request, args, kwargs, scopes, dispatcher)
     finally:
         scopes.forget()
     record = record_of(request.name, scopes, dispatcher, about)
-    if below_autograd:
-        runs.keep(request, (args, kwargs), dispatcher, record)
+    if watch is not None:
+        watch.keep((args, kwargs), dispatcher, record)
     return record
 
 

@@ -79,5 +79,12 @@ def _names_in(code: CodeType) -> Names | None:
     return Names(frozenset(paths), frozenset(attributes))
 
 
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    """Code, and that of all functions inside it."""
+    yield code
+    for inner in _inner(code):
+        yield from codes_in(inner)
+
+
 def _inner(code: CodeType) -> Iterator[CodeType]:
     return (item for item in code.co_consts if isinstance(item, CodeType))

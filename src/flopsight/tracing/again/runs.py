@@ -21,6 +21,7 @@ import torch.autograd.forward_ad as forward_ad
 from flopsight.calls import ModuleNode
 from flopsight.formulas.registry import REGISTRY
 from flopsight.profiles import Profile
+from flopsight.tracing.again.executed import Executed
 from flopsight.tracing.again.world import Open, World, is_plain
 from flopsight.tracing.booking import Booking
 from flopsight.tracing.fake import Fake, metadata_of, sizing
@@ -44,31 +45,37 @@ _SWITCHES = [
 class _Run(NamedTuple):
     """A run: what it goes by, and what it cost.
 
-    key: what it was called with. memo: the calls remembered then. values: the attributes of its modules, one after the
-    other. containers: the lists and dicts among them and inside these. contents: what is in those.
+    key: what it was called with. memo: the calls remembered then. world: the code. places: where among the contents of
+    the modules those attributes are that are compared, `values` what they were, one after the other. containers: the
+    lists and dicts among these and inside them, `contents` what was in those.
     record: its data, without the modules. nodes: the fields of the modules' records.
     """
 
     key: Any
     memo: dict[Any, Any]
-    values: tuple[Any, ...]
+    world: World
+    places: list[int]
+    values: list[Any]
     containers: list[Any]
     contents: tuple[list[int], list[Any]]
     record: Profile
     nodes: list[tuple[Any, ...]]
 
-    def is_of(self, values: Iterable[Any]) -> bool:
-        """Whether its modules had these attributes, and they still hold the same."""
-        lengths, items = self.contents
-        if self.memo is not MEMO.current() or not all(map(is_, values, self.values)):
+    def would_be(self, found: Found) -> bool:
+        """Whether it would be the same of modules that were found as they were."""
+        if self.memo is not MEMO.current() or not all(map(is_, _at(self.places, found), self.values)):
             return False
-        now = _inside(self.containers)
-        return now[0] == lengths and all(map(is_, now[1], items))
+        (lengths, items), now = self.contents, _inside(self.containers)
+        return now[0] == lengths and all(map(is_, now[1], items)) and self.world.is_as_it_was()
 
     def profile(self, name: str) -> Profile:
         """Its record, as the caller's own."""
         nodes = {fields[0]: ModuleNode(*fields) for fields in self.nodes}
         return replace(_copied(self.record), model=name, modules=nodes)
+
+
+def _at(places: list[int], found: Found) -> Iterator[Any]:
+    return map(found.contents.values.__getitem__, places)
 
 
 def _copied(record: Profile) -> Profile:
@@ -80,55 +87,13 @@ def _copied(record: Profile) -> Profile:
 class _Runs:
     """The runs of one model as an inventory found it.
 
-    closed: whether its code sees no more than is compared, as far as is known, and runs are made again at all.
+    met: with what it was called once. left: how many more are kept if none of them is told.
     """
 
     def __init__(self) -> None:
-        self.closed = True
-        self._runs: deque[_Run] = deque(maxlen=_KEPT)
-        self._since = 0  # runs kept since one was found
-        self._met: deque[Any] = deque(maxlen=_MET)
-        self._world: World | None = None
-        self._positions: list[int] = []
-
-    def is_met(self, key: Any) -> bool:
-        """Whether such a run was made before; now it is."""
-        if key in self._met:
-            return True
-        self._met.append(key)
-        return False
-
-    def find(self, key: Any, inventory: Inventory) -> _Run | None:
-        """The run of that key, if all is as it was then."""
-        runs = [run for run in self._runs if run.key == key]
-        found = inventory.found_again() if runs else None
-        if found is None or self._world is None:
-            return None
-        values = self._values(found)
-        run = next((run for run in runs if run.is_of(values)), None)
-        if run is None or not self._world.is_as_it_was():
-            return None
-        self._since = 0
-        return run
-
-    def keep(self, key: Any, found: Found, record: Profile) -> None:
-        """Keep a run that was just made. Raises: Open where its code may see more than is compared."""
-        if self._world is None or not self._world.is_as_it_was():
-            self._runs.clear()
-            self._world = World(found.modules)
-            self._positions = list(_positions(found, self._world))
-        values, containers = self._values(found), list[Any]()
-        self._since += 1
-        if self._since > 2 * _KEPT or any(map(has_hooks, found.modules)):
-            raise Open
-        if not all(_is_comparable(value, containers) for value in values):
-            raise Open
-        nodes = [(n.path, n.kind, n.parameters, n.calls, n.inputs, n.outputs) for n in record.modules.values()]
-        contents = _inside(containers)
-        self._runs.append(_Run(key, MEMO.current(), values, containers, contents, _copied(record), nodes))
-
-    def _values(self, found: Found) -> tuple[Any, ...]:
-        return tuple(map(found.contents.values.__getitem__, self._positions))
+        self.kept: deque[_Run] = deque(maxlen=_KEPT)
+        self.met: deque[Any] = deque(maxlen=_MET)
+        self.left = 2 * _KEPT
 
 
 _RUNS: WeakKeyDictionary[Inventory, _Runs] = WeakKeyDictionary()
@@ -138,30 +103,72 @@ def recorded(request: Request) -> Profile | None:
     """The record of a request that need not be run."""
     inventory = None if request.module is None else inventory_of(request.module)
     runs = None if inventory is None else _RUNS.get(inventory)
-    if inventory is None or runs is None or (key := _key(request, inventory)) is None:
+    if inventory is None or runs is None or not runs.kept or (key := _key(request, inventory)) is None:
         return None
-    run = runs.find(key, inventory)
-    return None if run is None else run.profile(request.name)
+    same = [run for run in runs.kept if run.key == key]
+    found = inventory.found_again() if same else None
+    run = next((run for run in same if run.would_be(found)), None) if found is not None else None
+    if run is None:
+        return None
+    runs.left = 2 * _KEPT
+    return run.profile(request.name)
 
 
-def keep(request: Request, given: Any, dispatcher: Booking, record: Profile) -> None:
-    """Keep the record of a run below autograd that has ended, if an equal one was made before and would be equal.
+class Watch:
+    """Entered while a request is run below autograd; `keep` then keeps its record, if an equal one was run before."""
 
-    given: the arguments that the model was called with.
-    """
-    inventory = None if request.module is None else inventory_of(request.module)
-    if inventory is None or (key := _key(request, inventory)) is None:
-        return
-    runs = _RUNS.setdefault(inventory, _Runs())
-    if not runs.closed or not runs.is_met(key) or dispatcher.ledger.asked or record.notes or record.unknown:
-        return
-    found = inventory.found_again()
-    if found is None or not all(type(tensor) is Fake for tensor in tensors_in(given)):
-        return
-    try:
-        runs.keep(key, found, record)
-    except Open:
-        runs.closed = False
+    def __init__(self, request: Request) -> None:
+        self._executed = Executed()
+        self._inventory = inventory = None if request.module is None else inventory_of(request.module)
+        self._key = None if inventory is None else _key(request, inventory)
+        self._keeps = inventory is not None and self._key is not None and self._is_met_again(inventory)
+
+    def _is_met_again(self, inventory: Inventory) -> bool:
+        runs = _RUNS.setdefault(inventory, _Runs())
+        if self._key not in runs.met:
+            runs.met.append(self._key)
+            return False
+        return runs.left > 0
+
+    def __enter__(self) -> None:
+        if self._keeps:
+            self._executed.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        if self._keeps:
+            self._executed.__exit__(*error)
+
+    def keep(self, given: Any, dispatcher: Booking, record: Profile) -> None:
+        """Keep a run that has ended, if an equal one would do the same.
+
+        given: the arguments that the model was called with.
+        """
+        inventory = self._inventory
+        if inventory is None or not self._keeps or not self._executed.complete:
+            return
+        runs, found = _RUNS[inventory], inventory.found_again()
+        runs.left -= 1
+        closed = not (dispatcher.ledger.asked or record.notes or record.unknown)
+        if not closed or found is None or not all(type(tensor) is Fake for tensor in tensors_in(given)):
+            return
+        try:
+            runs.kept.append(_run(self._key, found, self._executed, record))
+        except Open:
+            runs.left = 0
+
+
+def _run(key: Any, found: Found, executed: Executed, record: Profile) -> _Run:
+    """A run to be kept. Raises: Open where its code may see more than is compared."""
+    if any(map(has_hooks, found.modules)):
+        raise Open
+    world = World(found.modules, executed)
+    places, containers = list(_places(found, world)), list[Any]()
+    values = list(_at(places, found))
+    for value in values:
+        _is_comparable(value, containers)
+    nodes = [(n.path, n.kind, n.parameters, n.calls, n.inputs, n.outputs) for n in record.modules.values()]
+    contents = _inside(containers)
+    return _Run(key, MEMO.current(), world, places, values, containers, contents, _copied(record), nodes)
 
 
 def _key(request: Request, inventory: Inventory) -> tuple[Any, ...] | None:
@@ -224,7 +231,7 @@ def _form(given: Any, identities: list[int]) -> Any:
     return kind, given
 
 
-def _positions(found: Found, world: World) -> Iterator[int]:
+def _places(found: Found, world: World) -> Iterator[int]:
     """Where the attributes of modules are that are compared. Raises: Open if one is named that cannot be."""
     if any(world.may_read(name) for tensor in found.tensors for name in vars(tensor)):
         raise Open

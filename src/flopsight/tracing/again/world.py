@@ -1,25 +1,26 @@
-"""The code that calls of some modules reach, where it can see nothing but what is compared before it is skipped.
+"""The code that a run executed, where it can see nothing but what is compared before it is skipped.
 
-Followed are the functions that a forward names, and those that they name. They may see modules that are compared with
-what they held, numbers and text, tensors by their metadata, and PyTorch's operators: no other objects, files, clocks,
-random numbers or values of tensors. Code of which this cannot be told is run each time.
+Followed are the methods of the modules' classes, and the functions that these name. They may see modules that are
+compared with what they held, numbers and text, tensors by their metadata, and PyTorch's operators: no other objects,
+files, clocks, random numbers or values of tensors. A run of other code is made each time.
 """
 
 from __future__ import annotations
 
 import builtins
 import math
-from abc import ABCMeta
+from collections import OrderedDict
 from collections.abc import Iterable
+from enum import Enum
 from operator import is_
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from flopsight.tracing.again.code import names_in
+from flopsight.tracing.again.code import codes_in, names_in
+from flopsight.tracing.again.executed import Executed
 from flopsight.tracing.leaves import is_others, named_functions
 from flopsight.tracing.untouched.putting_back import MISSING, cell_contents
 from flopsight.tracing.untouched.reach import ATOMS, names_of
@@ -29,15 +30,14 @@ _BUILTINS = frozenset((
     "list", "map", "max", "min", "next", "pow", "range", "reversed", "round", "slice", "sorted", "str", "sum", "super",
     "tuple", "zip",
 ))  # fmt: skip
-_SPACES = (torch, nn, F, torch.jit, torch.fft, torch.linalg, torch.special, math)
-"""Libraries of which each function named is looked at."""
 _OPERATORS = [getattr(torch._C, name) for name in ("_VariableFunctions", "_nn", "_fft", "_linalg", "_special")]
 _TRUSTED = (
-    torch.Tensor, torch.Size, nn.Parameter, torch.is_tensor, torch.is_floating_point, torch.is_complex, torch._assert,
+    OrderedDict, torch.Tensor, torch.Size, nn.Parameter,
+    torch.is_tensor, torch.is_floating_point, torch.is_complex, torch._assert,
     torch.is_grad_enabled, torch.get_default_dtype, torch.jit.is_scripting, torch.jit.is_tracing,  # type: ignore[attr-defined]
     torch.functional.split, torch.functional.meshgrid,
 )  # fmt: skip
-"""Of PyTorch's, what sees no more than its arguments and what `switches` tells."""
+"""What sees no more than its arguments, and switches that are compared."""
 _METADATA = frozenset((
     "T", "mT", "H", "mH", "bool", "bfloat16", "cpu", "device", "double", "dim", "dtype", "element_size", "float",
     "half", "int", "is_complex", "is_contiguous", "is_cpu", "is_cuda", "is_floating_point", "is_meta", "is_signed",
@@ -50,13 +50,11 @@ _TELLS = frozenset((
     "retains_grad", "set_", "set_data", "tolist", "_version",
 ))  # fmt: skip
 """Names of tensors' that tell values, gradients or memory, or change what a tensor is."""
-_NOT_CALLED = frozenset(
-    ["__init__", "__repr__", "__setstate__", "__getstate__", "__reduce__", "__del__", "__deepcopy__"]
-)
-_BY_A_CALL = ("_call_impl", "_compiled_call_impl", "_slow_forward", "_wrapped_call_impl")
 _LOGS = ("torchvision.utils", "_log_api_usage_once")
 """Tells PyTorch that something of torchvision's is used."""
-_THEIRS = ("torch.nn.modules.", "torch.nn.functional")
+_OF_MEMBERS = {"_value_", "_name_", "_sort_order_", "__objclass__"}
+"""The attributes that each member of an enumeration has."""
+_THEIRS = ("torch.nn.modules.", "torch.nn.functional", "torch._tensor")
 
 
 class Open(Exception):
@@ -64,31 +62,36 @@ class Open(Exception):
 
 
 class World:
-    """All the code that calls of some modules reach, and where it was found.
+    """All the code that a run of some modules executed, and where it was found. Raises: Open."""
 
-    attributes: the names that it reads, of whatever object. Raises: Open.
-    """
-
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self.attributes = {"forward", *_BY_A_CALL}
+    def __init__(self, modules: Iterable[nn.Module], executed: Executed) -> None:
+        self._executed = executed
+        self._attributes: set[str] = set()
         self._of_theirs: set[str] = set()
-        self._classes: dict[type, dict[str, Any]] = {torch.Tensor: _held_by(torch.Tensor)}
+        self._classes: dict[type, dict[str, Any]] = {}
         self._functions: dict[FunctionType, _Function] = {}
         self._named: dict[int, tuple[Any, dict[str, Any]]] = {}
         self._waiting: list[FunctionType] = []
-        for cls in dict.fromkeys(map(type, modules)):
-            self._add_module(cls)
+        classes: Iterable[Any] = dict.fromkeys(map(type, modules))
+        for cls in classes:
+            self._add_class(cls)
+            self._see(cls.forward, cls)  # which is remembered, where it is PyTorch's, and did not run
         while self._waiting or self._match():
             while self._waiting:
                 self._read(self._waiting.pop())
-        for name in self.attributes:
+        for name in self._attributes:
             _check(name)
-        if any(self.attributes & vars(function).keys() for function in self._functions):
+        self._classes[torch.Tensor] = _held_by(torch.Tensor)
+        followed = {id(code) for function in self._functions for code in codes_in(function.__code__)}
+        if not followed.issuperset(executed.of_users()):
             raise Open
+        if any(self._attributes & vars(function).keys() for function in self._functions):
+            raise Open
+        del self._executed
 
     def may_read(self, name: str, cls: type = object) -> bool:
         """Whether the code may read an attribute of that name, of a module of that class or of anything."""
-        return name in self.attributes or name in self._of_theirs or cls.__module__.startswith(_THEIRS)
+        return name in self._attributes or name in self._of_theirs or cls.__module__.startswith(_THEIRS)
 
     def is_as_it_was(self) -> bool:
         """Whether all of the code is where it was found, and is the same."""
@@ -101,34 +104,24 @@ class World:
                 return False
         return all(function.is_as_it_was() for function in self._functions.values())
 
-    def _add_module(self, cls: type) -> None:
-        """Follow what a call of a module of that class runs, and what Python calls of it unasked."""
-        own: Any = cls
-        for name in ("__call__", "__getattr__", "_call_impl"):
-            if getattr(own, name) is not getattr(nn.Module, name):
-                raise Open
-        if own.__getattribute__ is not object.__getattribute__ or type(cls) not in (type, ABCMeta):
-            raise Open
+    def _add_class(self, cls: type) -> None:
+        """Note a class and its bases, and follow their methods that ran."""
         for base in cls.__mro__:
-            if base is object or base in self._classes:
+            if base.__module__ == "builtins" or base in self._classes:
                 continue
-            self._classes[base] = _held_by(base)
-            for name, value in vars(base).items():
-                special = name[:2] == "__" and name not in _NOT_CALLED
-                if special and isinstance(value, FunctionType) and not _is_theirs(value):
-                    self._follow(value)
+            self._classes[base] = held = _held_by(base)
+            for value in held.values():
+                function = _function_of(value)
+                if isinstance(function, FunctionType) and function.__code__ in self._executed:
+                    self._see(function, base)
 
     def _match(self) -> bool:
-        """Follow the methods and properties that are named by now; whether any is new."""
-        for cls, held in self._classes.items():
+        """See to the attributes of classes that are named by now; whether any is to be followed."""
+        for cls, held in list(self._classes.items()):
             theirs = cls.__module__.startswith(_THEIRS)
-            for name in (self.attributes if theirs else self.attributes | self._of_theirs) & held.keys():
-                value = held[name]
-                if cls is not torch.Tensor:
-                    value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-                    self._see(value, cls)
-                elif isinstance(value, FunctionType) and not value.__module__.startswith("torch."):
-                    raise Open
+            for name in (self._attributes if theirs else self._attributes | self._of_theirs) & held.keys():
+                if name[:2] != "__":
+                    self._see(_function_of(held[name]), cls)
         return bool(self._waiting)
 
     def _read(self, function: FunctionType) -> None:
@@ -136,7 +129,7 @@ class World:
         names = names_in(function.__code__)
         if names is None or vars(builtins) is not getattr(function, "__builtins__", None):
             raise Open
-        self.attributes |= names.attributes
+        self._attributes |= names.attributes
         for path in names.paths:
             self._read_path(function.__globals__, path)
         for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
@@ -155,10 +148,8 @@ class World:
             self._note(vars(builtins), path[0], value)
             return
         for name in path[1:]:
-            if not isinstance(value, ModuleType):
+            if type(value) is not ModuleType:
                 break
-            if not any(value is space for space in _SPACES):
-                raise Open
             space = vars(value)
             value = space.get(name, MISSING)
             self._note(space, name, value)
@@ -168,22 +159,19 @@ class World:
         self._named.setdefault(id(space), (space, {}))[1][name] = value
 
     def _see(self, value: Any, owner: type = object) -> None:
-        """See to something that code may use: it leads nowhere, or is a function that can be followed."""
+        """See to something that code may use: it leads nowhere, did not run, or can be followed."""
         if is_plain(value) or any(value is known for known in _TRUSTED):
             return
-        if not isinstance(value, FunctionType):
+        if isinstance(value, type) and issubclass(value, (nn.Module, Enum)):
+            self._add_class(value)
+        elif not isinstance(value, FunctionType):
             raise Open
-        if (value.__module__, value.__name__) == _LOGS:
-            return
-        if _is_theirs(value):
+        elif _is_theirs(value):
             self._trust(value, owner)
-        else:
-            self._follow(value)
-
-    def _follow(self, function: FunctionType) -> None:
-        if function not in self._functions:
-            self._functions[function] = _Function(function)
-            self._waiting.append(function)
+        elif value.__code__ in self._executed and value not in self._functions:
+            self._functions[value] = _Function(value)
+            if (value.__module__, value.__name__) != _LOGS:
+                self._waiting.append(value)
 
     def _trust(self, function: FunctionType, owner: type) -> None:
         """A function of PyTorch's modules, which sees what is known if those that it names are PyTorch's."""
@@ -224,6 +212,11 @@ def _held_by(cls: type) -> dict[str, Any]:
     return held
 
 
+def _function_of(value: Any) -> Any:
+    """What is called for an attribute of a class: the getter of a property, the function of a method."""
+    return value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+
+
 def _is_theirs(function: FunctionType) -> bool:
     return function.__module__ is not None and function.__module__.startswith(_THEIRS)
 
@@ -246,4 +239,6 @@ def is_plain(value: Any) -> bool:
     if kind is BuiltinFunctionType:
         own = value.__module__ == math.__name__
         return own or any(getattr(space, value.__name__, None) is value for space in _OPERATORS)
+    if isinstance(value, Enum):
+        return vars(value).keys() <= _OF_MEMBERS and is_plain(value.value)
     return kind in ATOMS and kind is not ModuleType
