@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import reduce
-from operator import mul
+from math import prod
 
 FLOPS_PER_MAC = 2
 
@@ -23,7 +22,7 @@ _ITEMSIZES = {
 
 def product(sizes: Iterable[int]) -> int:
     """The product of sizes; 1 for none. Works on symbols as well."""
-    return reduce(mul, sizes, 1)
+    return prod(sizes)
 
 
 @dataclass(frozen=True, slots=True)

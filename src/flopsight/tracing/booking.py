@@ -126,7 +126,7 @@ class Booking(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
     ) -> Call:
         record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs, self._apart))
-        touched = numel_of(args) + numel_of(tuple(kwargs.values())) + numel_of(results)
+        touched = numel_of((args, tuple(kwargs.values()), results))
         call = Call(info, record, results, touched=touched)
         self._memo[key] = call
         return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -90,11 +91,15 @@ class Memo:
 MEMO = Memo()
 
 
-def numel_of(value: Any) -> int:
-    """Number of elements of metadata, in lists and tuples too."""
-    if isinstance(value, Metadata):
-        return value.numel
-    return sum(map(numel_of, value)) if isinstance(value, (list, tuple)) else 0
+def numel_of(values: Iterable[Any]) -> int:
+    """Number of elements of the metadata among values, in lists and tuples too."""
+    count = 0
+    for value in values:
+        if type(value) is Metadata:
+            count += value.numel
+        elif isinstance(value, (list, tuple)):
+            count += numel_of(value)
+    return count
 
 
 def hashable(value: Any) -> Any:
