@@ -143,9 +143,8 @@ class Dispatcher(Booking):
         self._decided = decisive is not None
         self.ledger.unrepeatable += isinstance(decisive, AsksAutograd)
         refuse_unknown(decisive)
-        casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
-        with self.ledger.together() as records, self, casting:
-            out = composites.take_apart(info.func, args, kwargs)
+        with self.ledger.together() as records:
+            out = self._parts(info, args, kwargs)
         only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not self._decided
         self._decided |= outer
         if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:
@@ -154,3 +153,13 @@ class Dispatcher(Booking):
                 argument = next((at for at, value in enumerate(args) if value is out), None)
                 self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         return out
+
+    def _parts(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a composite operator, whose parts are dispatched here too."""
+        casting = self._casts.inside(info.func.name()) if autocast.is_on() else None
+        torch._C._push_on_torch_dispatch_stack(self)  # what `with self` does beside was done when the run began
+        try:
+            with casting or nullcontext():
+                return composites.take_apart(info.func, args, kwargs)
+        finally:
+            torch._C._pop_torch_dispatch_stack(None)
