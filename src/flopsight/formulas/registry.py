@@ -12,12 +12,11 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
-from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
-from flopsight.cost import ZERO, Cost, TensorSpec
+from flopsight.cost import ZERO, Cost, TensorSpec, counts
 from flopsight.errors import FormulaError
 
 Rule = Callable[..., Cost]
@@ -109,12 +108,9 @@ def bind(rule: Rule, given: Mapping[str, Any], out: Any) -> Cost:
     return cost
 
 
-_counts = attrgetter(*(field.name for field in fields(Cost)))
-
-
 def _check(rule: Rule, cost: Cost) -> None:
     """Raise FormulaError for a cost that cannot be."""
-    known = _counts(cost)
+    known = counts(cost)
     if (
         set(map(type, known)) == {int}
         and min(known) >= 0
@@ -122,15 +118,15 @@ def _check(rule: Rule, cost: Cost) -> None:
         and cost.macs >= cost.masked_macs
     ):
         return
-    counts = cost.to_dict()
-    for name, count in counts.items():
+    given = cost.to_dict()
+    for name, count in given.items():
         if isinstance(count, (bool, float)) or (isinstance(count, int) and count < 0):
             raise FormulaError(
                 f"The formula {rule.__name__!r} returned {name}={count!r}; a count is an integer of at least 0 "
                 "(divide with //)."
             )
     for part in ("results", "masked_macs"):
-        count = counts.get(part, 0)
+        count = given.get(part, 0)
         if isinstance(count, int) and isinstance(cost.macs, int) and count > cost.macs:
             raise FormulaError(
                 f"The formula {rule.__name__!r} returned {part}={count} of macs={cost.macs}; a dot product has at "

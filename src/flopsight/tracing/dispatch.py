@@ -78,8 +78,9 @@ class Dispatcher(Booking):
             if self._distributed in types:
                 if self.below_autograd:
                     raise NeedsAutograd
+                self._sharded = True
                 return NotImplemented  # it calls the operators of this process, which come here in turn
-            if is_sharding_rule():
+            if self._sharded and is_sharding_rule():
                 return func(*args, **(kwargs or {}))
         self.ledger.owner = None
         key: list[Any] = [func]
