@@ -149,13 +149,15 @@ def _rank(dtype: str) -> int:
 
 def _compute_dtype(inputs: Mapping[str, Specs], outputs: tuple[TensorSpec, ...]) -> str:
     """What an operator computes in: the dtype of its first input that is no index or mask, of a packed weight first."""
-    found = []
-    for specs in (*inputs.values(), outputs):
+    found: list[str] = []
+    for specs in (*inputs.values(), *outputs):
         if isinstance(specs, TensorSpec):
             found.append(specs.dtype)
         elif specs is not None:
             found += [spec.dtype for spec in specs if isinstance(spec, TensorSpec)]
-    return min(found, key=_rank, default="none")
+    if not found:
+        return "none"
+    return found[0] if found.count(found[0]) == len(found) else min(found, key=_rank)
 
 
 def _apart(named: Mapping[str, Any]) -> tuple[dict[str, Specs], dict[str, Any]]:
@@ -168,6 +170,8 @@ def _apart(named: Mapping[str, Any]) -> tuple[dict[str, Specs], dict[str, Any]]:
             inputs[name] = value.spec
         elif kind in _ATOMS:
             plain[name] = value
+        elif kind is list and value and type(value[0]) is int:
+            plain[name] = value.copy()
         elif _is_tensors(value):
             inputs[name] = _specs(value)
         elif (packed := packed_tensors(value)) is not None:
