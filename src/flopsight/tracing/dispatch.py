@@ -20,7 +20,7 @@ from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS
 from flopsight.tracing.leaves import Leaves
 from flopsight.tracing.memo import Call, Composite
 from flopsight.tracing.operators import composites
-from flopsight.tracing.operators.operation import OperatorInfo, formula_of, info_of
+from flopsight.tracing.operators.operation import OperatorInfo, formula_of, info_of, is_factory
 from flopsight.tracing.values import constants
 from flopsight.tracing.values.by_values import BY_VALUES
 from flopsight.tracing.values.deferred import valued
@@ -107,9 +107,9 @@ class Dispatcher(Booking):
         elif not bits & (VALUELESS | DEFERRED) and not self.execute:
             call = self._memo.get(tuple(key))
             if type(call) is Call and call.foldable and not bits & FAKE:
-                self.ledger.unrepeatable += 1
+                self.ledger.unrepeatable += not is_factory(info := info_of(func))
                 self.ledger.book(call.operation)
-                return constants.fold(self.tensors, info_of(func), args, kwargs or {})
+                return constants.fold(self.tensors, info, args, kwargs or {})
         if func is _DEVICE:
             return args[0].device
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
@@ -122,7 +122,7 @@ class Dispatcher(Booking):
             bits &= ~DEFERRED
         if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
             return self._composite(info, key, bits, args, kwargs)
-        self.ledger.unrepeatable += not bits & (FAKE | VALUELESS) or bits & (CONSTANT | DEFERRED) or bool(info.writes)
+        self.ledger.unrepeatable += _may_differ(info, bits, args)
         if self.execute:
             return self.run(info, args, kwargs)
         if not bits & FAKE:
@@ -164,3 +164,12 @@ class Dispatcher(Booking):
                 return composites.take_apart(info.func, args, kwargs)
         finally:
             torch._C._pop_torch_dispatch_stack(None)
+
+
+def _may_differ(info: OperatorInfo, bits: int, args: tuple[Any, ...]) -> bool:
+    """Whether an equal call might do something else, as it depends on values, or writes to what is no stand-in."""
+    if not bits & (FAKE | VALUELESS):
+        return not is_factory(info)
+    if bits & (CONSTANT | DEFERRED):
+        return True
+    return bool(info.writes) and (info.target is None or type(args[info.target]) is not Fake)

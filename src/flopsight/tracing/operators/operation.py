@@ -89,6 +89,13 @@ def info_of(func: OpOverload) -> OperatorInfo:
     return OperatorInfo(func)
 
 
+@cache
+def is_factory(info: OperatorInfo) -> bool:
+    """Whether an operator of PyTorch's makes a tensor of plain values alone: of equal ones, always the same."""
+    takes = any("Tensor" in str(argument.type) for argument in info.func._schema.arguments)
+    return info.packet.startswith("aten::") and not (takes or info.random)
+
+
 def _specs(value: Any) -> Specs:
     if isinstance(value, Metadata):
         return value.spec
