@@ -164,6 +164,8 @@ class Booking(TorchDispatchMode):
         """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""
         if not info.writes:
             return fakes_of(call.results)
+        if info.target is not None and type(target := args[info.target]) is Fake and target.metadata is call.results:
+            return target
         targets = {name: args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes}
         if info.in_place_view:
             self.tensors.before_change(flat(tuple(targets.values())))
