@@ -6,10 +6,10 @@ can be computed from it: see `flopsight.conventions`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import reduce
-from operator import mul
+from math import prod
 
 FLOPS_PER_MAC = 2
 
@@ -23,7 +23,7 @@ _ITEMSIZES = {
 
 def product(sizes: Iterable[int]) -> int:
     """The product of sizes; 1 for none. Works on symbols as well."""
-    return reduce(mul, sizes, 1)
+    return prod(sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,11 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        return Cost(**{name: getattr(self, name) + getattr(other, name) for name in _FIELDS})
+        if other is ZERO:
+            return self
+        if self is ZERO:
+            return other
+        return Cost(**dict(zip(_FIELDS, map(operator.add, counts(self), counts(other)), strict=True)))
 
     def __mul__(self, times: int) -> Cost:
         return Cost(**{name: getattr(self, name) * times for name in _FIELDS})
@@ -136,6 +140,8 @@ class Cost:
 
 
 _FIELDS = tuple(field.name for field in fields(Cost))
+counts = operator.attrgetter(*_FIELDS)
+"""The fields of a cost, in their order."""
 
 ZERO = Cost()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 import torch
 import torch._prims
@@ -12,7 +10,7 @@ from versions import tried
 from flopsight.cost import Cost, TensorSpec
 from flopsight.errors import FormulaError
 from flopsight.formulas.equation import each, work
-from flopsight.formulas.registry import Formula, _default, _parameters, load_formulas
+from flopsight.formulas.registry import Formula, _asked, load_formulas
 
 COUNTED = [formula for formula in load_formulas() if formula.reason is None]
 OF_PYTORCH = [formula for formula in COUNTED if formula.operator.startswith(("aten::", "prims::"))]
@@ -68,7 +66,7 @@ def test_every_overload_has_the_arguments_that_its_formula_needs(formula: Formul
     namespace, _, name = formula.operator.partition("::")
     packet, _, overload = name.partition(".")
     operator = getattr(getattr(torch.ops, namespace), packet)
-    needed = {name for name in _parameters(formula.rule)[0] if _default(formula.rule, name) is inspect.Parameter.empty}
+    needed = _asked(formula.rule).needed
     own = {found for found in operator.overloads() if f"{formula.operator}.{found}" in load_formulas().formulas}
     for found in [overload] if overload else sorted(set(operator.overloads()) - own):
         arguments = getattr(operator, found)._schema.arguments

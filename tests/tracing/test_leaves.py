@@ -74,6 +74,31 @@ def test_which_calls_are_remembered():
     assert nn.LSTM not in remembered()  # it holds a list of weights
 
 
+def test_new_tensors_and_writes_to_stand_ins_are_the_same_each_time():
+    MEMO.version = None
+    profile(nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(inplace=True)).eval(), (1, 4, 8, 8))
+    assert {nn.BatchNorm2d, nn.ReLU} <= remembered()
+
+
+class Largest(nn.Module):
+    """The row of the largest of each line."""
+
+    def __init__(self, max_norm):
+        super().__init__()
+        self.rows = nn.Embedding(5, 4, max_norm=max_norm)
+
+    def forward(self, x):
+        return self.rows(x.argmax(-1))
+
+
+@pytest.mark.parametrize("max_norm", [None, 1.0])
+def test_a_write_to_a_tensor_of_the_users_is_not_the_same_each_time(max_norm):
+    """Rows that are longer than `max_norm` are scaled in place."""
+    MEMO.version = None
+    profile(Largest(max_norm), (2, 3, 5))
+    assert (nn.Embedding in remembered()) is (max_norm is None)
+
+
 def changed_stride(layer):
     layer.stride = (1, 1)
 

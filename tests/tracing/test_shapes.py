@@ -86,6 +86,14 @@ def test_unary(operator):
     assert sum(agrees(operator, (t,)) for t in pool) > 1
 
 
+REDUCED = [(t,) for t in POOL if t.is_floating_point()] + [
+    (t, d, k)
+    for t in POOL
+    if t.is_floating_point() and t.dim() == 4
+    for d in ([-1, -2], [1], [0, 3])
+    for k in (True, False)
+]
+AT = torch.zeros((2, 2), dtype=I64)
 CASES = {
     "pow": [(t, e) for t in POOL[:8] for e in (2, 0.5, 3)],
     "clamp": [(t, 0, 1) for t in POOL[:8]] + [(t, 0.0) for t in POOL[:8]],
@@ -111,14 +119,28 @@ CASES = {
     "mv": [(tensor(2, 3), tensor(3))],
     "bmm": [(tensor(2, 3, 4), tensor(2, 4, 5)), (tensor(2, 3, 4, order=(1, 0, 2)), tensor(2, 4, 5))],
     "addmm": [(bias, tensor(2, 3), tensor(3, 4)) for bias in (tensor(4), tensor(2, 4), tensor())],
-    "mean": [(tensor(2, 3, 4), d, k) for d in ([0], [-1, 1], [0, 1, 2]) for k in (True, False)] + [(tensor(2, 3),)],
-    "sum": [(tensor(2, 3, 4), d, k) for d in ([0], [-1, 1]) for k in (True, False)] + [(tensor(2, 3),)],
+    "mean": [(tensor(2, 3, 4), d, k) for d in ([0], [-1, 1], [0, 1, 2]) for k in (True, False)] + REDUCED,
+    "sum": [(tensor(2, 3, 4), d, k) for d in ([0], [-1, 1]) for k in (True, False)] + REDUCED,
     "_softmax": [(tensor(2, 3, 4), d, False) for d in (0, 1, -1)] + [(tensor(), 0, False)],
     "_log_softmax": [(tensor(2, 3, 4), d, False) for d in (0, 1, -1)],
     "embedding": [(tensor(7, 3), torch.zeros(s, dtype=I64)) for s in ((2, 4), (), (5,))],
     "cat": [([tensor(2, 3), tensor(2, 5)], 1), ([tensor(2, 3), tensor(4, 3)], -2), ([tensor(2, 3)],)]
     + [([t[..., ::2, ::2, :], t[..., 1::2, ::2, :]], dim) for t in (tensor(2, 4, 6, 3),) for dim in (-1, 1)]
-    + [([t, t], 1) for t in POOL if t.dim() > 1],
+    + [([t, t], 1) for t in POOL if t.dim() > 1]
+    + [([a, b], dim) for a in POOL for b in POOL if a.dim() == b.dim() > 1 and a.dtype == b.dtype for dim in (0, -1)],
+    "constant_pad_nd": [(t, pad, 0.0) for t in POOL for pad in ([0, 0], [1, 2], [0, 0, 1, 0], [0, 0, 0, 0, 2, 0])],
+    "index": [
+        (t, [indices.get(axis) for axis in range(max(indices) + 1)])
+        for t in POOL
+        for indices in ({0: AT}, {1: AT}, {0: AT, 1: AT[0]}, {0: AT, 2: AT}, {1: AT[0], 2: AT[:, :1]}, {3: AT.int()})
+    ],
+    "new_empty": [(t, size) for t in POOL for size in ([2, 3], [])],
+    "_scaled_dot_product_flash_attention_for_cpu": [
+        (q, q, q)
+        for dtype in (F32, F64, BF16)
+        for order in itertools.permutations(range(3))
+        for q in (tensor(2, 3, 4, 5, dtype=dtype, order=(*order, 3)),)
+    ],
     "clone": [(t,) for t in POOL],
     "max_pool2d_with_indices": [
         (tensor(2, 3, 9, 8), [k], s, [p]) for k, s, p in ((3, [2], 1), (2, [], 0), (2, [1, 2], 1))
@@ -164,9 +186,28 @@ WIDER = [
     (),
     (3, 3),
 ]
+LYING = [t for shape in ((4, 5, 6), (2, 1, 60), (4, 1, 30), (1, 120), (2, 3, 4, 5)) for t in (
+    *(tensor(*shape, order=order) for order in itertools.permutations(range(len(shape)))), tensor(*shape, step=2),
+    tensor(*shape, step=2).transpose(0, 1), tensor(*shape[:-1], 1).expand(shape), tensor(1, *shape[1:]).expand(shape),
+)]  # fmt: skip
+REGROUPED = [
+    (4, 30),
+    (20, 6),
+    (4, 5, 2, 3),
+    (2, 2, 5, 6),
+    (2, 60),
+    (1, 2, 1, 60, 1),
+    (12, 10),
+    (6, 4, 5),
+    (6, 20),
+    (24, 5),
+]
 VIEWS = {
-    "view": [(t, size) for t in POOL for size in SIZES],
+    "view": [(t, size) for t in POOL for size in SIZES] + [(t, size) for t in LYING for size in SIZES + REGROUPED],
     "_unsafe_view": [(t, size) for t in POOL for size in SIZES],
+    "alias": [(t,) for t in POOL],
+    "detach": [(t,) for t in POOL],
+    "squeeze": [(t, *dim) for t in POOL for dim in ((), (0,), (-1,), (2,), ([0, 2],), ([1, -1],), ([],), (4,))],
     "permute": [(t, dims) for t in POOL for n in (0, 1, 2, 3, 4) for dims in itertools.permutations(range(-1, n - 1))],
     "transpose": [(t, a, b) for t in POOL for a in (-2, 0, 1, 3) for b in (-1, 0, 2)],
     "t": [(t,) for t in POOL],
@@ -228,7 +269,7 @@ def test_every_rule_is_tested():
     tested = {*BINARY, *UNARY, *CASES, *VIEWS, "empty", "zeros", "ones", "_to_copy", "native_dropout"}
     same_rule = {
         "rsub", "ne", "le", "gt", "ge", "logical_or", "hardtanh", "bernoulli", "clamp_max", "rand", "randn", "fill_",
-        "zero_",
+        "zero_", "new_ones", "new_zeros",
     }  # fmt: skip
     backward = {name for name in shapes.RULES if shapes.RULES[name].__module__ == shapes.gradients.__name__}
     assert {name.partition("::")[2] for name in shapes.RULES.keys() - backward} <= tested | same_rule

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from flopsight import Cost, errors, formula, profile, spec
-from flopsight.formulas.registry import REGISTRY
+from flopsight.formulas.registry import REGISTRY, load_formulas
 
 
 @pytest.fixture(autouse=True)
 def registry():
     """The registry as it was, after each test."""
-    formulas, targets = dict(REGISTRY.formulas), dict(REGISTRY.targets)
+    formulas, targets = dict(load_formulas().formulas), dict(REGISTRY.targets)
     yield REGISTRY
     REGISTRY.formulas, REGISTRY.targets = formulas, targets
     REGISTRY.version += 1

@@ -14,9 +14,9 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from flopsight.cost import ZERO, Cost, TensorSpec
+from flopsight.cost import ZERO, Cost, TensorSpec, counts
 from flopsight.errors import FormulaError
 
 Rule = Callable[..., Cost]
@@ -71,24 +71,33 @@ class Formula:
         return self.reason or (inspect.getdoc(self.rule) or "").partition("\n")[0]
 
 
+class _Asked(NamedTuple):
+    """What a rule asks for: the names of arguments, those of them that it cannot do without, and whether `out`."""
+
+    names: tuple[str, ...]
+    needed: frozenset[str]
+    out: bool
+
+
 @cache
-def _parameters(rule: Rule) -> tuple[tuple[str, ...], bool]:
-    """The names a rule asks for, and whether it wants `out`."""
-    names = tuple(inspect.signature(rule).parameters)
-    return tuple(name for name in names if name != "out"), "out" in names
+def _asked(rule: Rule) -> _Asked:
+    parameters = dict(inspect.signature(rule).parameters)
+    out = parameters.pop("out", None) is not None
+    needed = (name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty)
+    return _Asked(tuple(parameters), frozenset(needed), out)
 
 
 def bind(rule: Rule, given: Mapping[str, Any], out: Any) -> Cost:
     """Call `rule` with those of the `given` schema arguments that it asks for, and with `out` if it wants it."""
-    names, wants_out = _parameters(rule)
-    unknown = [name for name in names if name not in given and _default(rule, name) is inspect.Parameter.empty]
-    if unknown:
+    asked = _asked(rule)
+    arguments = {name: given[name] for name in asked.names if name in given}
+    if len(arguments) < len(asked.names) and not asked.needed <= arguments.keys():
+        unknown = [name for name in asked.names if name in asked.needed and name not in given]
         raise FormulaError(
             f"The formula {rule.__name__!r} asks for {', '.join(map(repr, unknown))}, which the operator's schema does "
             f"not have; it has {', '.join(map(repr, given)) or 'no arguments'}, and the result is 'out'."
         )
-    arguments = {name: given[name] for name in names if name in given}
-    cost = rule(**arguments, out=out) if wants_out else rule(**arguments)
+    cost = rule(**arguments, out=out) if asked.out else rule(**arguments)
     if not isinstance(cost, Cost):
         raise FormulaError(
             f"The formula {rule.__name__!r} returned {cost!r}; return a flopsight.Cost, for example "
@@ -101,24 +110,28 @@ def bind(rule: Rule, given: Mapping[str, Any], out: Any) -> Cost:
 
 def _check(rule: Rule, cost: Cost) -> None:
     """Raise FormulaError for a cost that cannot be."""
-    counts = cost.to_dict()
-    for name, count in counts.items():
+    known = counts(cost)
+    if (
+        set(map(type, known)) == {int}
+        and min(known) >= 0
+        and cost.macs >= cost.results
+        and cost.macs >= cost.masked_macs
+    ):
+        return
+    given = cost.to_dict()
+    for name, count in given.items():
         if isinstance(count, (bool, float)) or (isinstance(count, int) and count < 0):
             raise FormulaError(
                 f"The formula {rule.__name__!r} returned {name}={count!r}; a count is an integer of at least 0 "
                 "(divide with //)."
             )
     for part in ("results", "masked_macs"):
-        count = counts.get(part, 0)
+        count = given.get(part, 0)
         if isinstance(count, int) and isinstance(cost.macs, int) and count > cost.macs:
             raise FormulaError(
                 f"The formula {rule.__name__!r} returned {part}={count} of macs={cost.macs}; a dot product has at "
                 "least one multiply-accumulate, and a mask cannot save more than there are."
             )
-
-
-def _default(rule: Rule, name: str) -> Any:
-    return inspect.signature(rule).parameters[name].default
 
 
 @dataclass

@@ -23,7 +23,7 @@ from flopsight.tracing.constructs.grad_mode import below_autograd
 from flopsight.tracing.fake import Fake, fakes_of, has_values, metadata_in
 from flopsight.tracing.keys import Keys
 from flopsight.tracing.ledger import Ledger
-from flopsight.tracing.memo import MEMO, Call, hashable, numel_of
+from flopsight.tracing.memo import MEMO, Call, hashable
 from flopsight.tracing.operators.decompositions import decomposed
 from flopsight.tracing.operators.operation import OperatorInfo, operation
 from flopsight.tracing.operators.resizing import resize
@@ -77,6 +77,7 @@ class Booking(TorchDispatchMode):
         self.selections = None if proposals is None else Selections(proposals, ledger.notes)
         self._memo = MEMO.current() if proposals is None else {}
         self._distributed = distributed_tensor()
+        self._sharded = False
         self._finite = WeakIdKeyDictionary()
         self._add_to_key = Keys(scopes.modules, self.tensors, ledger).add
 
@@ -126,9 +127,7 @@ class Booking(TorchDispatchMode):
         self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
     ) -> Call:
         record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs, self._apart))
-        touched = numel_of(args) + numel_of(tuple(kwargs.values())) + numel_of(results)
-        call = Call(info, record, results, touched=touched)
-        self._memo[key] = call
+        call = self._memo[key] = Call(info, record, results)
         return call
 
     def _apart(self, call: Callable[[], Any]) -> list[Operation]:
@@ -165,6 +164,8 @@ class Booking(TorchDispatchMode):
         """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""
         if not info.writes:
             return fakes_of(call.results)
+        if info.target is not None and type(target := args[info.target]) is Fake and target.metadata is call.results:
+            return target
         targets = {name: args[at] if at < len(args) else kwargs.get(name) for at, name in info.writes}
         if info.in_place_view:
             self.tensors.before_change(flat(tuple(targets.values())))

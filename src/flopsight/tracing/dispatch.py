@@ -20,7 +20,7 @@ from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS
 from flopsight.tracing.leaves import Leaves
 from flopsight.tracing.memo import Call, Composite
 from flopsight.tracing.operators import composites
-from flopsight.tracing.operators.operation import OperatorInfo, formula_of, info_of
+from flopsight.tracing.operators.operation import OperatorInfo, formula_of, info_of, is_factory
 from flopsight.tracing.values import constants
 from flopsight.tracing.values.by_values import BY_VALUES
 from flopsight.tracing.values.deferred import valued
@@ -83,8 +83,9 @@ class Dispatcher(Booking):
             if self._distributed in types:
                 if self.below_autograd:
                     raise NeedsAutograd
+                self._sharded = True
                 return NotImplemented  # it calls the operators of this process, which come here in turn
-            if is_sharding_rule():
+            if self._sharded and is_sharding_rule():
                 return func(*args, **(kwargs or {}))
         self.ledger.owner = None
         key: list[Any] = [func]
@@ -111,9 +112,9 @@ class Dispatcher(Booking):
         elif not bits & (VALUELESS | DEFERRED) and not self.execute:
             call = self._memo.get(tuple(key))
             if type(call) is Call and call.foldable and not bits & FAKE:
-                self.ledger.unrepeatable += 1
+                self.ledger.unrepeatable += not is_factory(info := info_of(func))
                 self.ledger.book(call.operation)
-                return constants.fold(self.tensors, info_of(func), args, kwargs or {})
+                return constants.fold(self.tensors, info, args, kwargs or {})
         if func is _DEVICE:
             return args[0].device
         return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
@@ -128,7 +129,7 @@ class Dispatcher(Booking):
                 bits &= ~DEFERRED
         if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
             return self._composite(info, key, bits, args, kwargs)
-        self.ledger.unrepeatable += not bits & (FAKE | VALUELESS) or bits & (CONSTANT | DEFERRED) or bool(info.writes)
+        self.ledger.unrepeatable += _may_differ(info, bits, args)
         if self.execute:
             return self.run(info, args, kwargs)
         if not bits & FAKE:
@@ -151,9 +152,8 @@ class Dispatcher(Booking):
         self.ledger.unrepeatable += isinstance(decisive, AsksAutograd)
         self.ledger.asked |= bool(bits & (CONSTANT | DEFERRED)) and info.packet not in _BY_SHAPE
         refuse_unknown(decisive)
-        casting = self._casts.inside(info.func.name()) if autocast.is_on() else nullcontext()
-        with self.ledger.together() as records, self, casting:
-            out = composites.take_apart(info.func, args, kwargs)
+        with self.ledger.together() as records:
+            out = self._parts(info, args, kwargs)
         only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not self._decided
         self._decided |= outer
         if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:
@@ -162,3 +162,22 @@ class Dispatcher(Booking):
                 argument = next((at for at, value in enumerate(args) if value is out), None)
                 self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         return out
+
+    def _parts(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a composite operator, whose parts are dispatched here too."""
+        casting = self._casts.inside(info.func.name()) if autocast.is_on() else None
+        torch._C._push_on_torch_dispatch_stack(self)  # what `with self` does beside was done when the run began
+        try:
+            with casting or nullcontext():
+                return composites.take_apart(info.func, args, kwargs)
+        finally:
+            torch._C._pop_torch_dispatch_stack(None)
+
+
+def _may_differ(info: OperatorInfo, bits: int, args: tuple[Any, ...]) -> bool:
+    """Whether an equal call might do something else, as it depends on values, or writes to what is no stand-in."""
+    if not bits & (FAKE | VALUELESS):
+        return not is_factory(info)
+    if bits & (CONSTANT | DEFERRED):
+        return True
+    return bool(info.writes) and (info.target is None or type(args[info.target]) is not Fake)

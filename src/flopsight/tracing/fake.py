@@ -19,7 +19,7 @@ from flopsight.cost import TensorSpec, product
 from flopsight.errors import InputError, NeedsValuesError
 from flopsight.tracing.constructs import nested
 from flopsight.tracing.constructs.grad_mode import AsksAutograd
-from flopsight.tracing.place import active, called_by, current_place
+from flopsight.tracing.place import active, called_by, current_place, needs_values
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 class Metadata:
     """What is known of a tensor without its values. Make one with `metadata`; equal ones are the same object."""
 
-    __slots__ = ("device", "dtype", "numel", "shape", "spec", "stride")
+    __slots__ = ("_c_array", "device", "dtype", "numel", "shape", "spec", "stride")
 
     def __init__(
         self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device
@@ -38,6 +38,7 @@ class Metadata:
         self.device = device
         self.numel = product(shape)
         self.spec = TensorSpec(shape, dtype_name(dtype))
+        self._c_array: bool | None = None
 
     @property
     def ndim(self) -> int:
@@ -47,13 +48,15 @@ class Metadata:
     @property
     def is_contiguous(self) -> bool:
         """Whether the strides are those of a C array."""
-        return self.stride == contiguous(self.shape)
+        if self._c_array is None:
+            self._c_array = self.stride == contiguous(self.shape)
+        return self._c_array
 
     def like(
         self, shape: tuple[int, ...], stride: tuple[int, ...] | None = None, dtype: torch.dtype | None = None
     ) -> Metadata:
         """The metadata of another tensor on the same device; contiguous unless strides are given."""
-        return metadata(shape, contiguous(shape) if stride is None else stride, dtype or self.dtype, self.device)
+        return metadata(shape, stride, dtype or self.dtype, self.device)
 
     def __repr__(self) -> str:
         return f"{self.spec.dtype}{list(self.shape)}"
@@ -103,16 +106,21 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def metadata(
-    shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device = CPU
+    shape: tuple[int, ...], stride: tuple[int, ...] | None, dtype: torch.dtype, device: torch.device = CPU
 ) -> Metadata:
-    """The one `Metadata` of these properties; a tensor on the meta device counts as one on the CPU."""
+    """The one `Metadata` of these properties, of a C array unless strides are given.
+
+    A tensor on the meta device counts as one on the CPU.
+    """
     if (following := sizing.get()) is not None:
-        shape, stride = following.shape(shape), tuple(map(int, stride))
+        shape, stride = following.shape(shape), None if stride is None else tuple(map(int, stride))
     key = (shape, stride, dtype, device)
     found = _interned.get(key)
     if found is None:
         if device.type == "meta":
             found = metadata(shape, stride, dtype)
+        elif stride is None:
+            found = metadata(shape, contiguous(shape), dtype, device)
         else:
             if len(_interned) > 200_000:
                 _interned.clear()
@@ -274,20 +282,11 @@ def fakes_of(results: Any) -> Any:
 
 def metadata_in(value: Any) -> Any:
     """Metadata for each tensor, in lists and tuples too."""
+    kind = type(value)
+    if kind is Fake:
+        return value.metadata or metadata_of(value)
+    if kind is int or kind is bool or value is None:
+        return value
     if isinstance(value, torch.Tensor):
         return metadata_of(value)
-    return type(value)(map(metadata_in, value)) if isinstance(value, (list, tuple)) else value
-
-
-def needs_values(what: str, *, selects: bool = False) -> NeedsValuesError:
-    """The error for code that wants the values of a fake tensor; names the module and the user's line.
-
-    selects: whether they decide no more than how many elements are taken, which can be assumed.
-    """
-    assume = (
-        ", or proposals=1000 to assume that so many elements are taken wherever values decide it" if selects else ""
-    )
-    return NeedsValuesError(
-        f"{current_place()} needs the values of a tensor ({what}), but nothing is computed in this run; "
-        f"pass execute=True to run the model with real tensors and count the same{assume}."
-    )
+    return kind(map(metadata_in, value)) if isinstance(value, (list, tuple)) else value

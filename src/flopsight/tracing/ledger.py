@@ -21,7 +21,8 @@ class Ledger:
     calls: the record, the scope's index, the phase's index. owner: the path of the module that holds a parameter which
     the operator being booked uses, None if no module does. notes: assumptions made on the way. unrepeatable: how often
     something was met that an equal call might not do again, as it depends on values or changes the user's tensors.
-    asked: whether the values of a constant may have decided what was run.
+    asked: whether the values of a constant may have decided what was run. gathered: what is to be booked together, None
+    where calls are booked one by one.
     """
 
     def __init__(self, scopes: Scopes) -> None:
@@ -31,13 +32,13 @@ class Ledger:
         self.notes: list[str] = []
         self.unrepeatable = 0
         self.asked = False
-        self._together: list[Operation] | None = None
+        self.gathered: list[Operation] | None = None
         self._unknown: dict[Operation, Operation] = {}
 
     def book(self, record: Operation) -> None:
         """Book one call, here and now."""
-        if self._together is not None:
-            self._together.append(record)
+        if self.gathered is not None:
+            self.gathered.append(record)
             return
         scopes = self.scopes
         if scopes.is_muted:
@@ -48,8 +49,8 @@ class Ledger:
 
     def book_all(self, records: Sequence[Operation]) -> None:
         """Book the parts of a composite operator, in one place."""
-        if self._together is not None:
-            self._together += records
+        if self.gathered is not None:
+            self.gathered += records
         elif records and not self.scopes.is_muted:
             phase = self.scopes.phase()
             scope = self.scopes.place(phase, self.owner)
@@ -68,36 +69,28 @@ class Ledger:
     @property
     def gathers(self) -> bool:
         """Whether calls are gathered, to be booked together."""
-        return self._together is not None
+        return self.gathered is not None
 
-    @contextmanager
-    def together(self) -> Iterator[list[Operation]]:
+    def together(self) -> Together:
         """What is booked inside is booked in one place at the end, where the first of it would be."""
-        owner, outer = self.owner, self._together
-        records: list[Operation] = []
-        self._together = records
-        try:
-            yield records
-        finally:
-            self._together, self.owner = outer, owner
-        self.book_all(records)
+        return Together(self)
 
     @contextmanager
     def apart(self) -> Iterator[list[tuple[Operation, int, int]]]:
         """What is booked inside is not booked after all, unless it is `put`."""
-        calls, together = self.calls, self._together
-        self.calls, self._together = [], None
+        calls, together = self.calls, self.gathered
+        self.calls, self.gathered = [], None
         try:
             yield self.calls
         finally:
-            self.calls, self._together = calls, together
+            self.calls, self.gathered = calls, together
 
     def put(self, calls: list[tuple[Operation, int, int]]) -> None:
         """Book what was booked apart."""
-        if self._together is None:
+        if self.gathered is None:
             self.calls += calls
         else:
-            self._together += [record for record, _, _ in calls]
+            self.gathered += [record for record, _, _ in calls]
 
     def assume(self, note: str) -> None:
         """Note an assumption, once."""
@@ -110,3 +103,24 @@ class Ledger:
         if named is None:
             named = self._unknown[record] = replace(record, site=user_line() or None)
         return named
+
+
+class Together:
+    """A context in which a ledger gathers what is booked; no generator's, which takes longer than what is inside."""
+
+    __slots__ = ("_ledger", "_outer", "_owner", "records")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._owner, self._outer = ledger.owner, ledger.gathered
+        self.records: list[Operation] = []
+
+    def __enter__(self) -> list[Operation]:
+        self._ledger.gathered = self.records
+        return self.records
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        ledger = self._ledger
+        ledger.gathered, ledger.owner = self._outer, self._owner
+        if kind is None:
+            ledger.book_all(self.records)

@@ -19,22 +19,37 @@ class Call:
 
     operation: its record. results: metadata. single: that of the only result, where the operator makes a new one.
     several: whether it makes several new ones. target: the position of the argument that is the only result, where the
-    operator writes to it. touched: how many elements there are in all. small: whether these are few enough to run
-    it at once on constants. foldable: whether it then may be run without another look, as it writes to nothing.
+    operator writes to it.
     """
 
-    __slots__ = ("foldable", "operation", "results", "several", "single", "small", "target", "touched")
+    __slots__ = ("_pure", "_touched", "operation", "results", "several", "single", "target")
 
-    def __init__(self, info: OperatorInfo, operation: Operation, results: Any, *, touched: int) -> None:
+    def __init__(self, info: OperatorInfo, operation: Operation, results: Any) -> None:
         self.operation = operation
         self.results = results
         new = not info.writes
         self.single = results if new and isinstance(results, Metadata) else None
         self.several = new and isinstance(results, (list, tuple))
         self.target = info.target
-        self.touched = touched
-        self.small = small = touched <= FOLDED_ELEMENTS
-        self.foldable = small and new and not info.random and not info.view and not info.dynamic
+        self._pure = new and not info.random and not info.view and not info.dynamic
+        self._touched: int | None = None
+
+    @property
+    def touched(self) -> int:
+        """How many elements there are in all."""
+        if self._touched is None:
+            self._touched = sum(spec.numel for spec in (*self.operation.tensors(), *self.operation.outputs))
+        return self._touched
+
+    @property
+    def small(self) -> bool:
+        """Whether these are few enough to run it at once on constants."""
+        return self.touched <= FOLDED_ELEMENTS
+
+    @property
+    def foldable(self) -> bool:
+        """Whether it may be run on constants without another look, as it is small and writes to nothing."""
+        return self._pure and self.small
 
 
 class Composite:
@@ -88,13 +103,6 @@ class Memo:
 
 
 MEMO = Memo()
-
-
-def numel_of(value: Any) -> int:
-    """Number of elements of metadata, in lists and tuples too."""
-    if isinstance(value, Metadata):
-        return value.numel
-    return sum(map(numel_of, value)) if isinstance(value, (list, tuple)) else 0
 
 
 def hashable(value: Any) -> Any:

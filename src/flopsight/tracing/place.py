@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
+from flopsight.errors import NeedsValuesError
+
 HERE = f"{Path(__file__).parent.parent}{os.sep}"
 TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _CHECKPOINT = "torch/utils/checkpoint.py"
@@ -81,3 +83,17 @@ def current_place() -> str:
     run: Run | None = active()
     line = user_line()
     return (run.describe() if run is not None else "Code") + (f" at {line}" if line else "")
+
+
+def needs_values(what: str, *, selects: bool = False) -> NeedsValuesError:
+    """The error for code that wants the values of a fake tensor; names the module and the user's line.
+
+    selects: whether they decide no more than how many elements are taken, which can be assumed.
+    """
+    assume = (
+        ", or proposals=1000 to assume that so many elements are taken wherever values decide it" if selects else ""
+    )
+    return NeedsValuesError(
+        f"{current_place()} needs the values of a tensor ({what}), but nothing is computed in this run; "
+        f"pass execute=True to run the model with real tensors and count the same{assume}."
+    )

@@ -44,6 +44,7 @@ def casts_whole(operator: str, key: Any) -> bool:
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator, key.name))
 
 
+@cache
 def casts_inside(operator: str) -> bool:
     """Whether on some device autocast casts inside an operator: what it is made of then depends on autocast."""
     return operator not in _NOTHING_TO_CAST and not all(casts_whole(operator, key) for key in _KEYS.values())

@@ -6,15 +6,15 @@ them so. What PyTorch writes with other operators may compare devices before any
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from flopsight.tracing.fake import make, metadata_of
-from flopsight.tracing.given.inputs import fill, tensors_in
+from flopsight.tracing.fake import Fake, make, metadata_of
+from flopsight.tracing.given.inputs import fill
 from flopsight.tracing.place import active
 
 _NAMES = (
@@ -54,13 +54,27 @@ def stand_in(tensor: torch.Tensor) -> torch.Tensor:
     return view
 
 
+def _has_meta(values: Iterable[Any]) -> bool:
+    """Whether a tensor on the meta device is among the arguments of an operator; a stand-in is on none such."""
+    for value in values:
+        kind = type(value)
+        if kind is Fake or kind is int or value is None:
+            continue
+        if isinstance(value, torch.Tensor):
+            if value.is_meta:
+                return True
+        elif (kind is list or kind is tuple) and value and type(value[0]) is not int and _has_meta(value):
+            return True
+    return False
+
+
 def on_one_device(parts: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `parts` returns; where it fails on arguments some of which are on the meta device, with stand-ins for those.
 
     What it ran before it failed is not booked. Raises: what it raises then.
     """
     run = active()
-    if run is None or not any(tensor.is_meta for tensor in tensors_in((args, kwargs))):
+    if run is None or not (_has_meta(args) or _has_meta(kwargs.values())):
         return parts(*args, **kwargs)
     try:
         with run.dispatcher.ledger.apart() as calls:

@@ -25,18 +25,20 @@ class OperatorInfo:
     name: `aten::add.Tensor`. arguments: schema names. returned: for each result, the position and name of the argument
     that it is (an in-place or `out` operator), or None. target: the position of the only one. writes: the arguments
     written to. view: the result shares memory with an argument. in_place_view: changes an argument's sizes.
+    formula: what was found last, and in which version of the registry.
     dynamic: the result's shape or value depends on values. random: draws random numbers. composite: PyTorch itself
     writes it with other operators.
     """
 
     __slots__ = (
-        "arguments", "composite", "defaults", "dynamic", "func", "in_place_view", "name", "packet", "random",
+        "arguments", "composite", "defaults", "dynamic", "formula", "func", "in_place_view", "name", "packet", "random",
         "returned", "target", "view", "writes",
     )  # fmt: skip
 
     def __init__(self, func: OpOverload) -> None:
         schema = func._schema
         self.func = func
+        self.formula: tuple[int, Formula | None] = -1, None
         self.packet = schema.name
         self.name = f"{schema.name}.{schema.overload_name}" if schema.overload_name else schema.name
         self.arguments = tuple(argument.name for argument in schema.arguments)
@@ -87,6 +89,13 @@ def info_of(func: OpOverload) -> OperatorInfo:
     return OperatorInfo(func)
 
 
+@cache
+def is_factory(info: OperatorInfo) -> bool:
+    """Whether an operator of PyTorch's makes a tensor of plain values alone: of equal ones, always the same."""
+    takes = any("Tensor" in str(argument.type) for argument in info.func._schema.arguments)
+    return info.packet.startswith("aten::") and not (takes or info.random)
+
+
 def _specs(value: Any) -> Specs:
     if isinstance(value, Metadata):
         return value.spec
@@ -110,9 +119,12 @@ def packed_tensors(value: Any) -> tuple[TensorSpec, TensorSpec | None] | None:
     return metadata_of(held[0]).spec, metadata_of(held[1]).spec if isinstance(held[1], torch.Tensor) else None
 
 
+_ATOMS = {bool, int, float, str, type(None)}
+
+
 def _plain(value: Any) -> Any:
     """An argument that is no tensor, as JSON has it."""
-    if isinstance(value, (bool, int, float, str, type(None))):
+    if type(value) in _ATOMS or isinstance(value, (int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
@@ -136,16 +148,44 @@ def _out(results: Any) -> Any:
     return tuple(map(_out, results)) if isinstance(results, (list, tuple)) else None
 
 
-_INTEGERS = ("bool", "int", "uint")
+@cache
+def _rank(dtype: str) -> int:
+    """Whether an operator that has such a tensor among others computes in its dtype: the least does."""
+    return 0 if dtype.startswith("q") else 2 if dtype.startswith(("bool", "int", "uint")) else 1
 
 
 def _compute_dtype(inputs: Mapping[str, Specs], outputs: tuple[TensorSpec, ...]) -> str:
     """What an operator computes in: the dtype of its first input that is no index or mask, of a packed weight first."""
-    given = [spec for specs in inputs.values() for spec in (specs if isinstance(specs, tuple) else (specs,))]
-    found = [spec.dtype for spec in given if isinstance(spec, TensorSpec)] + [spec.dtype for spec in outputs]
-    quantized = [dtype for dtype in found if dtype.startswith("q")]
-    inexact = [dtype for dtype in found if not dtype.startswith(_INTEGERS)]
-    return (quantized or inexact or found or ["none"])[0]
+    found: list[str] = []
+    for specs in (*inputs.values(), *outputs):
+        if isinstance(specs, TensorSpec):
+            found.append(specs.dtype)
+        elif specs is not None:
+            found += [spec.dtype for spec in specs if isinstance(spec, TensorSpec)]
+    if not found:
+        return "none"
+    return found[0] if found.count(found[0]) == len(found) else min(found, key=_rank)
+
+
+def _apart(named: Mapping[str, Any]) -> tuple[dict[str, Specs], dict[str, Any]]:
+    """Arguments that hold tensors, as a record has them, and the others."""
+    inputs: dict[str, Specs] = {}
+    plain: dict[str, Any] = {}
+    for name, value in named.items():
+        kind = type(value)
+        if kind is Metadata:
+            inputs[name] = value.spec
+        elif kind in _ATOMS:
+            plain[name] = value
+        elif kind is list and value and type(value[0]) is int:
+            plain[name] = value.copy()
+        elif _is_tensors(value):
+            inputs[name] = _specs(value)
+        elif (packed := packed_tensors(value)) is not None:
+            inputs[name], inputs["packed_bias"] = packed
+        else:
+            plain[name] = _plain(value)
+    return inputs, plain
 
 
 def operation(
@@ -159,17 +199,8 @@ def operation(
     named = info.bound(args, kwargs)
     if (following := sizing.get()) is not None:
         named = following.arguments(named)
-    inputs: dict[str, Specs] = {}
-    plain: dict[str, Any] = {}
-    for name, value in named.items():
-        packed = packed_tensors(value)
-        if packed is not None:
-            inputs[name], inputs["packed_bias"] = packed
-        elif _is_tensors(value):
-            inputs[name] = _specs(value)
-        else:
-            plain[name] = _plain(value)
-    formula = load_formulas().find(info.name)
+    inputs, plain = _apart(named)
+    formula = formula_of(info)
     out = _out(results)
     if formula is not None:
         cost: Cost | None = bind(formula.rule, {**plain, **inputs}, out)
@@ -213,4 +244,7 @@ def registry_version() -> int:
 
 def formula_of(info: OperatorInfo) -> Formula | None:
     """The formula of an operator, if it has one."""
-    return load_formulas().find(info.name)
+    version = registry_version()
+    if info.formula[0] != version:
+        info.formula = version, REGISTRY.find(info.name)
+    return info.formula[1]

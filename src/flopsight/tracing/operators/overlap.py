@@ -16,6 +16,8 @@ def refuse_overlap(operator: str, target: Metadata) -> None:
 
     The backward pass through a view that was written copies gradients to such a view, and ends so too.
     """
+    if 0 not in target.stride:
+        return
     namespace, _, name = operator.partition("::")
     if namespace != "aten" or not name.endswith("_") or name.startswith("_") or name in _WRITES_ANYWAY:
         return

@@ -12,10 +12,11 @@ from flopsight.errors import InputError
 from flopsight.tracing import shapes
 from flopsight.tracing.constructs import nested
 from flopsight.tracing.constructs.distributed import collective
-from flopsight.tracing.fake import CPU, Metadata, metadata, needs_values, sizing
+from flopsight.tracing.fake import CPU, Metadata, metadata, sizing
 from flopsight.tracing.operators import without_dynamo
 from flopsight.tracing.operators.operation import OperatorInfo, as_meta, info_of
 from flopsight.tracing.operators.overlap import refuse_overlap
+from flopsight.tracing.place import needs_values
 from flopsight.tracing.values.selections import SELECTIONS
 
 
@@ -36,7 +37,7 @@ def _by_rule(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any
     """What our rules tell; None where none applies."""
     if info.packet in nested.STRIDED:
         raise nested.refused()
-    if info.depends_on_values(args, kwargs):
+    if info.dynamic and info.depends_on_values(args, kwargs):
         what = info.packet.partition("::")[2].removeprefix("_local_") + "()"
         raise needs_values(what, selects=info.packet in SELECTIONS)
     if info.target is not None and isinstance(args[info.target], Metadata):
@@ -44,7 +45,7 @@ def _by_rule(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any
     out = kwargs.get("out")
     if isinstance(out, Metadata) and (functional := _without_out(info)) is not None:
         return _written_to(out, infer(functional, args, {k: v for k, v in kwargs.items() if k != "out"}))
-    return shapes.result(info.packet, args, dict(kwargs))
+    return shapes.result(info.packet, args, kwargs)
 
 
 def _by_meta_kernel(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

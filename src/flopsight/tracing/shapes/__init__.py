@@ -7,11 +7,13 @@ Property tests hold each rule against PyTorch's real kernels.
 """
 
 from flopsight.tracing.shapes import (
+    attention,
     contraction,
     convolution,
     elementwise,
     gradients,
     linear_algebra,
+    lookup,
     loss,
     movement,
     normalization,
@@ -23,7 +25,7 @@ from flopsight.tracing.shapes.layout import corrected
 from flopsight.tracing.shapes.rules import RULES, result
 
 __all__ = [
-    "RULES", "contraction", "convolution", "corrected", "elementwise", "gradients", "linear_algebra", "loss",
-    "movement", "normalization", "recurrent", "reduction", "result", "views",
+    "RULES", "attention", "contraction", "convolution", "corrected", "elementwise", "gradients", "linear_algebra",
+    "lookup", "loss", "movement", "normalization", "recurrent", "reduction", "result", "views",
 ]  # fmt: skip
 """The files of rules and layouts among them, which declare theirs as they load."""

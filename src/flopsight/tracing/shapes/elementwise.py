@@ -13,11 +13,18 @@ from flopsight.tracing.shapes.strides import iterated, preserved
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape that tensors of `shapes` broadcast to, or None if they do not."""
+    first = shapes[0]
+    if shapes.count(first) == len(shapes):
+        return first
     out: list[int] = []
-    for sizes in zip(*(((1,) * (max(map(len, shapes)) - len(shape))) + shape for shape in shapes), strict=True):
-        size = next((size for size in sizes if size != 1), 1)
-        if any(other not in (1, size) for other in sizes):
-            return None
+    ndim = max(map(len, shapes))
+    for sizes in zip(*[(1,) * (ndim - len(shape)) + shape for shape in shapes], strict=True):
+        size = 1
+        for other in sizes:
+            if size == 1:
+                size = other
+            elif other not in (1, size):
+                return None
         out.append(size)
     return tuple(out)
 
@@ -31,6 +38,9 @@ def _category(dtype: torch.dtype) -> int:
 
 def promoted(operands: tuple[Any, ...]) -> torch.dtype:
     """The dtype PyTorch computes in: tensors with dimensions first, then those without, then numbers."""
+    dtypes = {operand.dtype if isinstance(operand, Metadata) else None for operand in operands}
+    if len(dtypes) == 1 and (only := dtypes.pop()) is not None:
+        return only
     ranks: list[torch.dtype | None] = [None, None, None]
     for operand in operands:
         if isinstance(operand, Metadata):

@@ -14,7 +14,6 @@ import torch
 from flopsight.tracing.fake import Metadata
 from flopsight.tracing.shapes.pointwise import element_by_element, is_pointwise
 from flopsight.tracing.shapes.strides import (
-    broadcast_strides,
     channels_last,
     is_contiguous,
     iterated,
@@ -242,47 +241,3 @@ def _roll(results: Metadata, given: dict[str, Any]) -> Metadata:
         return results
     moves = all(shift % source.shape[axis] for shift, axis in zip(given["shifts"], axes, strict=True))
     return results.like(results.shape, suggested(source) if moves else None)
-
-
-# --- look-ups -------------------------------------------------------------------------------------------------------
-
-
-@layout("aten::index")
-def _index(results: Metadata, given: dict[str, Any]) -> Metadata:
-    """Element by element of the tensor, whose indexed dimensions stand still, and of the indices."""
-    source, indices = given["self"], list(given["indices"])
-    indices += [None] * (source.ndim - len(indices))
-    used = [axis for axis, index in enumerate(indices) if index is not None]
-    before = used[0] if used[-1] - used[0] < len(used) else 0
-    kept = [stride for axis, stride in enumerate(source.stride) if axis not in used]
-    found = results.shape[before : before + results.ndim - len(kept)]
-    operands = [source.like(results.shape, (*kept[:before], *(0,) * len(found), *kept[before:]))]
-    for index in (indices[axis] for axis in used):
-        inside = broadcast_strides(index, found)
-        size = inside[0] * found[0] if found else 1
-        rest = len(kept) - before
-        shape = (*(1,) * before, *found, *(1,) * rest)
-        operands.append(index.like(shape, (*(size,) * before, *inside, *(1,) * rest)))
-    return results.like(results.shape, iterated(results.shape, operands))
-
-
-@layout("aten::_embedding_bag")
-def _embedding_bag(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
-    """Beside the sums: the bag of each index, which the fast kernel does without, the bags' sizes, and their maxima."""
-    weight, indices, scale = given["weight"], given["indices"], given["per_sample_weights"]
-    if weight.device.type != "cpu":
-        return results
-    bags, of_indices = results[0], indices.like((indices.numel,))
-    by_rows = weight.stride[1] == 1 and (scale is None or scale.stride[0] == 1)
-    fast = given["mode"] == 0 and by_rows and given["padding_idx"] < 0 and weight.dtype is not torch.float64
-    sizes = indices.like(bags.shape[:1])
-    maxima = sizes.like(bags.shape) if given["mode"] == 2 else sizes
-    return [bags, of_indices.like((0,)) if fast else of_indices, sizes, maxima]
-
-
-@layout("aten::_embedding_bag_forward_only")
-def _embedding_bag_forward_only(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
-    """Without a backward pass, the sizes of sums are not cut off at the last offset."""
-    bags, of_indices, *rest = _embedding_bag(results, given)
-    whole = given["mode"] == 0 and given["weight"].device.type == "cpu"
-    return [bags, of_indices, *(of.like(given["offsets"].shape) if whole else of for of in rest)]

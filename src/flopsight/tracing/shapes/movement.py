@@ -1,8 +1,7 @@
-"""Look-ups, copies, concatenation and new tensors."""
+"""Copies, concatenation, padding and new tensors."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -10,27 +9,8 @@ import torch
 from flopsight.cost import product
 from flopsight.tracing.fake import Metadata, contiguous, metadata
 from flopsight.tracing.shapes.elementwise import broadcast
-from flopsight.tracing.shapes.rules import Mismatch, Result, rule
-from flopsight.tracing.shapes.strides import dense
-
-
-@rule("aten::embedding")
-def _embedding(
-    weight: Metadata, indices: Metadata, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
-) -> Result:
-    if indices.dtype not in (torch.int64, torch.int32):  # not every version's meta kernel asks
-        raise Mismatch(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"{indices.dtype} instead (while checking arguments for embedding)"
-        )
-    if weight.ndim != 2:
-        return None
-    return weight.like((*indices.shape, weight.shape[1]))
-
-
-def _rows_first(of: Metadata) -> bool:
-    """Whether earlier dimensions have larger strides, as in a slice of a C array."""
-    return of.numel > 0 and all(a >= b for a, b in pairwise(of.stride))
+from flopsight.tracing.shapes.rules import Result, rule
+from flopsight.tracing.shapes.strides import channels_last, dense, preserved, suggested, suggests_channels_last
 
 
 @rule("aten::slice")
@@ -53,9 +33,22 @@ def _cat(tensors: list[Metadata], dim: int = 0) -> Result:
     dim %= first.ndim
     for t in tensors:
         rest = t.shape[:dim] + t.shape[dim + 1 :]
-        if rest != first.shape[:dim] + first.shape[dim + 1 :] or t.dtype != first.dtype or not _rows_first(t):
+        if rest != first.shape[:dim] + first.shape[dim + 1 :] or t.dtype != first.dtype or t.numel == 0:
             return None
-    return first.like((*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :]))
+    shape = (*first.shape[:dim], sum(t.shape[dim] for t in tensors), *first.shape[dim + 1 :])
+    return first.like(shape, channels_last(shape) if all(map(suggests_channels_last, tensors)) else None)
+
+
+@rule("aten::constant_pad_nd")
+def _constant_pad(self: Metadata, pad: list[int], value: Any = 0) -> Result:
+    if len(pad) % 2 or len(pad) > 2 * self.ndim or min(pad) < 0 or isinstance(value, complex):
+        return None
+    if not any(pad):
+        return self.like(self.shape, preserved(self))
+    shape = list(self.shape)
+    for at in range(len(pad) // 2):
+        shape[-1 - at] += pad[2 * at] + pad[2 * at + 1]
+    return self.like(tuple(shape), suggested(self, tuple(shape)))
 
 
 @rule("aten::clone")
@@ -95,6 +88,17 @@ def _factory(
     pin_memory: Any = None, memory_format: Any = None,
 ) -> Result:  # fmt: skip
     return _new(tuple(size), dtype, device) if memory_format is None and layout in (None, torch.strided) else None
+
+
+@rule("aten::new_empty", "aten::new_ones", "aten::new_zeros")
+def _new_like(
+    self: Metadata, size: list[int], *, dtype: torch.dtype | None = None, layout: Any = None, device: Any = None,
+    pin_memory: Any = None,
+) -> Result:  # fmt: skip
+    """Sizes are told without their names, which are found afterwards, among those of `self`."""
+    if layout not in (None, torch.strided) or type(self.numel) is not int:
+        return None
+    return _new(tuple(size), dtype or self.dtype, device or self.device)
 
 
 @rule("aten::roll")

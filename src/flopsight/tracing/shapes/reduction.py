@@ -43,7 +43,7 @@ _PLAIN = (torch.float32, torch.float64)
 
 @rule("aten::mean", "aten::sum")
 def _reduction(self: Metadata, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Result:
-    if dtype is not None or not self.dtype.is_floating_point or not self.is_contiguous:
+    if dtype is not None or not self.dtype.is_floating_point:
         return None
     if not isinstance(dim, list) or not dim:
         return self.like((1,) * self.ndim if keepdim else ()) if dim is None or dim == [] else None

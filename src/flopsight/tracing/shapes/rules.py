@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flopsight.tracing.fake import Metadata
@@ -28,7 +28,7 @@ def rule(*operators: str) -> Callable[[Callable[..., Result]], Callable[..., Res
     return declare
 
 
-def result(operator: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
+def result(operator: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Result:
     """The result of `namespace::name` on arguments with `Metadata` for tensors, or None where no rule applies."""
     found = RULES.get(operator) or RULES.get(operator.removesuffix("_"))
     if found is None:

@@ -122,6 +122,8 @@ def iterated(
 
     computed: the dtype that operands are turned into first. numbers: whether a number is among the operands.
     """
+    if not numbers and all(o.is_contiguous and o.shape == shape for o in operands):
+        return contiguous(shape)
     if computed is not None:
         operands = [o if o.dtype == computed else o.like(o.shape, preserved(o), computed) for o in operands]
     if all(o.shape == shape for o in operands) and not (numbers and shape):

@@ -18,13 +18,45 @@ def _is_number(size: int) -> bool:
     return type(size) is int
 
 
+@rule("aten::alias", "aten::detach")
+def _alias(self: Metadata) -> Result:
+    return self
+
+
 @rule("aten::view", "aten::_unsafe_view")
 def _view(self: Metadata, size: list[int]) -> Result:
-    if not self.is_contiguous or self.numel == 0 or list(size).count(-1) > 1 or not _is_number(self.numel):
+    numel, shape = self.numel, tuple(size)
+    if numel == 0 or not _is_number(numel):
         return None
-    known = product(length for length in size if length != -1)
-    shape = tuple(self.numel // known if length == -1 else length for length in size)
-    return self.like(shape) if product(shape) == self.numel and min(shape, default=1) > 0 else None
+    if -1 in shape:
+        at = shape.index(-1)
+        shape = (*shape[:at], numel // -product(shape), *shape[at + 1 :])
+    if product(shape) != numel or min(shape, default=1) <= 0:
+        return None
+    if self.is_contiguous:
+        return self.like(shape)
+    stride = _as_viewed(self, shape)
+    return None if stride is None else self.like(shape, stride)
+
+
+def _as_viewed(of: Metadata, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The strides under other sizes, as PyTorch works them out; None where no strides will do.
+
+    Neighbouring dimensions that lie as one, from the last on, are divided anew.
+    """
+    stride, at, old, new, step = [0] * len(shape), len(shape) - 1, 1, 1, of.stride[-1] if of.stride else 1
+    for axis in reversed(range(of.ndim)):
+        old *= of.shape[axis]
+        if axis and (of.shape[axis - 1] == 1 or of.stride[axis - 1] == old * step):
+            continue
+        while at >= 0 and (new < old or shape[at] == 1):
+            stride[at] = new * step
+            new *= shape[at]
+            at -= 1
+        if new != old:
+            return None
+        old, new, step = 1, 1, of.stride[axis - 1]
+    return tuple(stride)
 
 
 @rule("aten::permute")
@@ -53,6 +85,16 @@ def _unsqueeze(self: Metadata, dim: int) -> Result:
     at = _axis(dim, self.ndim + 1)
     stride = self.shape[at] * self.stride[at] if at < self.ndim else 1
     return self.like((*self.shape[:at], 1, *self.shape[at:]), (*self.stride[:at], stride, *self.stride[at:]))
+
+
+@rule("aten::squeeze")
+def _squeeze(self: Metadata, dim: int | list[int] | None = None) -> Result:
+    dims = range(self.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    given = {_axis(each, max(self.ndim, 1)) for each in dims}
+    if len(given) < len(dims):
+        return None
+    kept = [axis for axis, size in enumerate(self.shape) if size != 1 or axis not in given]
+    return self.like(tuple(self.shape[axis] for axis in kept), tuple(self.stride[axis] for axis in kept))
 
 
 @rule("aten::select")

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import has_values, make, metadata_of, needs_values
+from flopsight.tracing.fake import has_values, make, metadata_of
 from flopsight.tracing.memo import FOLDED_ELEMENTS
-from flopsight.tracing.place import active, caller
+from flopsight.tracing.place import active, caller, needs_values
 from flopsight.tracing.shapes import corrected
 
 

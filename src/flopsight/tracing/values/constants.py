@@ -11,10 +11,11 @@ import torch
 from flopsight.errors import NeedsValuesError
 from flopsight.tracing.booking import Booking
 from flopsight.tracing.constructs.grad_mode import follow
-from flopsight.tracing.fake import has_values, metadata_in, needs_values
+from flopsight.tracing.fake import has_values, metadata_in
 from flopsight.tracing.keys import DEFERRED, VALUELESS
 from flopsight.tracing.memo import Call
 from flopsight.tracing.operators.operation import OperatorInfo
+from flopsight.tracing.place import needs_values
 from flopsight.tracing.untouched.tensors import UserTensors, flat
 from flopsight.tracing.values.by_values import ASKING, BY_VALUES
 from flopsight.tracing.values.deferred import Deferred, Memory, Step, defer, valued
