@@ -84,5 +84,5 @@ class Contents:
             len(values) == len(self.values)
             and all(map(is_, values, self.values))
             and list(map(len, self.filled)) == self.lengths
-            and all(map(is_, chain.from_iterable(self.filled), self.keys))
+            and list(chain.from_iterable(self.filled)) == self.keys
         )
