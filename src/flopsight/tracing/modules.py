@@ -58,6 +58,7 @@ class _NoFastPath(TorchFunctionMode):
 
 
 _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
+_EMPTY = Holding((), ())
 
 
 class Modules:
@@ -174,6 +175,8 @@ class Modules:
         self, module: nn.Module, path: str, alike: Iterator[Likeness | None]
     ) -> tuple[tuple[ParameterRecord, ...], Holding]:
         """The records of what a module holds, of whose tensors `alike` tells next."""
+        if not module._parameters and not module._buffers:
+            return (), _EMPTY
         records: list[ParameterRecord] = []
         metadata: list[Metadata | None] = []
         ids: list[int] = []
@@ -216,9 +219,9 @@ class Modules:
         for held in (self.held, self.tensors, self.met, self._storages):
             held.clear()
 
-    def parameters(self) -> list[nn.Parameter]:
+    def parameters(self) -> Iterator[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
-        return [tensor for tensor in self.tensors if type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter)]
+        return (tensor for tensor in self.tensors if type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter))
 
     def all(self) -> list[nn.Module]:
         """Every module met so far."""
