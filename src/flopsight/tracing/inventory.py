@@ -89,7 +89,7 @@ class Inventory:
         self._types = list(map(type, modules))
         contents = Contents()
         contents.add_modules(list(map(vars, modules)))
-        self._sizes, self._keys = contents.sizes, contents.keys
+        self._sizes, self._keys = contents.sizes(), contents.keys
         self._structure, self._tensors, self._own = _positions(modules, contents)
         self._held_ids = [id(contents.values[at]) for at in self._structure]
         tensors = [contents.values[at] for at in self._tensors]
@@ -105,7 +105,7 @@ class Inventory:
             return None
         contents = Contents()
         contents.add_modules(list(map(vars, modules)))
-        if contents.sizes != self._sizes or contents.keys != self._keys:
+        if contents.sizes() != self._sizes or contents.keys != self._keys:
             return None
         value = contents.values.__getitem__
         if list(map(id, map(value, self._structure))) != self._held_ids:

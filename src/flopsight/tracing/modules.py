@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from threading import Lock
 from typing import Any, NamedTuple
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
-from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.overrides import TorchFunctionMode
 
 from flopsight.calls import ModuleNode, Operation, ParameterRecord
@@ -25,9 +24,9 @@ from flopsight.tracing.inventory import (
     Inventory,
     inventory_of,
     is_met_again,
-    is_plain,
     remember,
 )
+from flopsight.tracing.likeness import Likeness, likenesses
 from flopsight.tracing.untouched.state import ModuleState
 
 
@@ -59,6 +58,7 @@ class _NoFastPath(TorchFunctionMode):
 
 
 _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
+_EMPTY = Holding((), ())
 
 
 class Modules:
@@ -124,57 +124,80 @@ class Modules:
             self.state.walk()
 
     def adopt(self, module: nn.Module, path: str) -> None:
-        """Give `module` and all below it their paths, in the order of `named_modules`, and note their parameters."""
-        waiting = [(path, module)]
-        adopted: list[nn.Module] = []
-        while waiting:
-            name, child = waiting.pop()
-            if id(child) in self.met:
-                continue
-            if is_wrapper(child):
-                inner = original(child)
-                self.adopt(inner, name)
-                self.met[id(child)] = self.met[id(inner)]._replace(module=child)
-                self.wrappers.add(id(child))
-                continue
-            parameters, holding = self._parameters(child, name)
+        """Give `module` and all below it their paths, in the order of `named_modules`, and note what they hold."""
+        adopted, wrapped = self._unmet(module, path)
+        modules = [child for _, child in adopted]
+        dictionaries = [held for each in modules for held in (each._parameters, each._buffers)]
+        tensors = [tensor for held in dictionaries for tensor in held.values() if tensor is not None]
+        known = likenesses(tensors)
+        alike, first = iter(known), len(self.tensors)
+        for name, child in adopted:
+            parameters, holding = self._parameters(child, name, alike)
             node = self.nodes[name] = ModuleNode(name, type(child).__name__, parameters)
             self.met[id(child)] = Known(node, self._functions(child), child, holding, unseen(child))
-            adopted.append(child)
+        for wrapper, inner in wrapped:
+            self.met[id(wrapper)] = self.met[id(inner)]._replace(module=wrapper)
+            self.wrappers.add(id(wrapper))
+        if self.state is not None:
+            trainable = [tensor for tensor, like in zip(tensors, known, strict=True) if like is None or like.trainable]
+            self.state.keep_all(modules, self.tensors[first:], trainable)
+            self.state.walk()
+
+    def _unmet(
+        self, module: nn.Module, path: str
+    ) -> tuple[list[tuple[str, nn.Module]], list[tuple[nn.Module, nn.Module]]]:
+        """Those not met yet of `module` and all below it, with their paths; each compiled one, with its original."""
+        waiting = [(path, module)]
+        met = set(self.met)
+        unmet: list[tuple[str, nn.Module]] = []
+        wrapped: list[tuple[nn.Module, nn.Module]] = []
+        while waiting:
+            name, child = waiting.pop()
+            if is_wrapper(child):
+                wrapped.append((child, original(child)))
+                child = wrapped[-1][1]
+            if id(child) in met:
+                continue
+            met.add(id(child))
+            unmet.append((name, child))
             if child._modules:
                 prefix = f"{name}." if name else ""
                 below = [(prefix + key, each) for key, each in child._modules.items() if each is not None]
                 waiting.extend(reversed(below))
-        if self.state is not None:
-            self.state.keep(*adopted)
-            self.state.walk()
+        return unmet, wrapped
 
     def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
         if isinstance(module, _FUSED_IN_EVAL):
             return _NoFastPath
         return None
 
-    def _parameters(self, module: nn.Module, path: str) -> tuple[tuple[ParameterRecord, ...], Holding]:
+    def _parameters(
+        self, module: nn.Module, path: str, alike: Iterator[Likeness | None]
+    ) -> tuple[tuple[ParameterRecord, ...], Holding]:
+        """The records of what a module holds, of whose tensors `alike` tells next."""
+        if not module._parameters and not module._buffers:
+            return (), _EMPTY
         records: list[ParameterRecord] = []
         metadata: list[Metadata | None] = []
         ids: list[int] = []
         everything = self.held
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
-                ids.append(id(tensor) if tensor is None or is_plain(tensor) else NOT_PLAIN)
-                if tensor is None or isinstance(tensor, UninitializedTensorMixin):
+                like = None if tensor is None else next(alike)
+                if tensor is None or like is None:
                     if tensor is not None and isinstance(module, LazyModuleMixin):
                         self.uninitialized.append(path)  # it would give the user's parameter a shape
+                    ids.append(id(tensor) if tensor is None else NOT_PLAIN)
                     metadata.append(None)
                     continue
                 held = everything.get(id(tensor))
                 if held is None:
-                    meta = metadata_of(tensor)
-                    valueless = (not buffer and meta.numel > 1) or not has_values(tensor)
-                    held = everything[id(tensor)] = Held(meta, valueless, path, len(everything))
+                    valueless = not like.has_values or (not buffer and like.metadata.numel > 1)
+                    held = everything[id(tensor)] = Held(like.metadata, valueless, path, len(everything))
                     self.tensors.append(tensor)
+                ids.append(id(tensor) if like.plain else NOT_PLAIN)
                 metadata.append(held.metadata)
-                records.append(ParameterRecord(name, held.metadata.spec, tensor.requires_grad, buffer, held.identity))
+                records.append(ParameterRecord(name, held.metadata.spec, like.trainable, buffer, held.identity))
         return tuple(records), Holding(tuple(ids), tuple(metadata))
 
     def held_at(self, tensor: torch.Tensor) -> Held:
@@ -196,9 +219,9 @@ class Modules:
         for held in (self.held, self.tensors, self.met, self._storages):
             held.clear()
 
-    def parameters(self) -> list[nn.Parameter]:
+    def parameters(self) -> Iterator[nn.Parameter]:
         """Every parameter of the modules met so far, each once."""
-        return [tensor for tensor in self.tensors if type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter)]
+        return (tensor for tensor in self.tensors if type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter))
 
     def all(self) -> list[nn.Module]:
         """Every module met so far."""

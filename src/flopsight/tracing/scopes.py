@@ -15,7 +15,7 @@ from flopsight.cost import TensorSpec
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.modules import Known, Modules
 from flopsight.tracing.place import activate, active, in_checkpoint
-from flopsight.tracing.untouched.replacement import Replacement
+from flopsight.tracing.untouched.replacement import Detour
 from flopsight.tracing.untouched.state import ModuleState
 
 FORWARD, BACKWARD, RECOMPUTE, OPTIMIZER = range(len(PHASES))
@@ -228,14 +228,14 @@ def is_call_wrapped() -> bool:
     return _MODULE_CALL.aside() is not nn.Module._wrapped_call_impl
 
 
-def _called(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+def _called(self: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     run: Scopes | None = active()
-    if run is None:
+    if run is None or nn.Module.__call__ is not _MODULE_CALL.there:
         return _MODULE_CALL.original(self, *args, **kwargs)
     return run.called(self, args, kwargs)
 
 
-_MODULE_CALL = Replacement(nn.Module, "__call__", _called)
+_MODULE_CALL = Detour(nn.Module, "__call__", _called)
 """PyTorch's own tools (`torch.fx`) follow modules so; its global hooks would take longer than the forward."""
 _CALL_IMPL = nn.Module._call_impl
 GLOBAL_HOOKS = [hooks for name, hooks in vars(nn.modules.module).items() if name in (

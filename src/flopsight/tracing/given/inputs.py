@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,14 +172,21 @@ def _fill(value: Any, make: Callable[[Any], Any], seen: dict[int, Any]) -> Any:
     return seen[id(value)]
 
 
+_LEAD_NOWHERE = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device))
+
+
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """The tensors in nested dicts, lists and tuples."""
     if isinstance(value, torch.Tensor):
         return [value]
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    named = isinstance(value, tuple) and hasattr(value, "_fields")
-    return [t for item in value for t in tensors_in(item)] if named or type(value) in (list, tuple) else []
+    items: Iterable[Any]
+    if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        items = value
+    elif type(value) is dict or isinstance(value, Mapping):
+        items = value.values()
+    else:
+        return []
+    return [tensor for item in items if type(item) not in _LEAD_NOWHERE for tensor in tensors_in(item)]
 
 
 def describe(value: Any) -> Any:

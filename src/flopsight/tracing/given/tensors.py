@@ -63,15 +63,15 @@ class _Maker:
     """Makes a tensor for each input: of the dtype and on the device of the model's parameters."""
 
     def __init__(self, modules: Modules, assumed: Assumed, *, at_once: bool) -> None:
-        parameters = modules.parameters()
-        first = next((p for p in parameters if p.is_floating_point()), None)
+        first = next((p for p in modules.parameters() if p.is_floating_point()), None)
         self.dtype = first.dtype if first is not None and first.dtype.itemsize > 1 else torch.get_default_dtype()
-        self.device = next((p.device for p in parameters if not p.is_meta), CPU)
+        self.device = next((p.device for p in modules.parameters() if not p.is_meta), CPU)
         self.held = modules.held
         self.distributed = distributed_tensor()
         self.assumed = assumed
         self.at_once = at_once
-        elsewhere = self.device.type != "cpu" and not any(p.device == self.device and has_values(p) for p in parameters)
+        there = (p for p in modules.parameters() if p.device == self.device and has_values(p))
+        elsewhere = self.device.type != "cpu" and next(there, None) is None
         self.only_fake = elsewhere  # PyTorch's fake tensors may be on a device that this machine does not have
 
     def fake(self, given: Any) -> Any:

@@ -89,7 +89,7 @@ class Step:
         self._loss = loss
         self._scopes = scopes
         self._dispatcher = dispatcher
-        self._optimizer = None if optimizer is None else optimizer_of(optimizer, scopes.modules.parameters())
+        self._optimizer = None if optimizer is None else optimizer_of(optimizer, list(scopes.modules.parameters()))
 
     def run(self, forward: Callable[[], Any], given: Any, *, backward: bool) -> None:
         """Run it: a forward, and with `backward` what follows."""

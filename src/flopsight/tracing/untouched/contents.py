@@ -24,11 +24,11 @@ class Contents:
     """Dictionaries, to be put back: what they hold one after the other. Those that are empty, and sets that are, are to
     be empty again.
 
-    sizes: of all, in order. lengths, keys, values: of the dictionaries that hold something.
+    all: in order. lengths, keys, values: of the dictionaries that hold something.
     """
 
     def __init__(self) -> None:
-        self.sizes: list[int] = []
+        self.all: list[Any] = []
         self.lengths: list[int] = []
         self.keys: list[Any] = []
         self.values: list[Any] = []
@@ -40,12 +40,11 @@ class Contents:
         """Note what dictionaries hold; a scripted module has other containers, of its own, which are left out."""
         if not _KINDS.issuperset(map(type, dictionaries)):
             dictionaries = [value for value in dictionaries if isinstance(value, (dict, set))]
-        sizes = list(map(len, dictionaries))
         filled = list(filter(None, dictionaries))
         self._empty += filterfalse(None, dictionaries)
         self.filled += filled
-        self.sizes += sizes
-        self.lengths += filter(None, sizes)
+        self.all += dictionaries
+        self.lengths += map(len, filled)
         self.keys += chain.from_iterable(filled)
         self.values += chain.from_iterable(map(_values_of, filled))
 
@@ -58,6 +57,10 @@ class Contents:
         names = [each.get(_SET) for each in attributes]
         self._sets += [(each, each.copy()) for each in names if each]
         self.add([*attributes, *held, *(each for each in names if each is not None and not each)])
+
+    def sizes(self) -> list[int]:
+        """How much each holds now."""
+        return list(map(len, self.all))
 
     def extend(self, other: Contents) -> None:
         """Note what another has noted."""
@@ -84,5 +87,5 @@ class Contents:
             len(values) == len(self.values)
             and all(map(is_, values, self.values))
             and list(map(len, self.filled)) == self.lengths
-            and all(map(is_, chain.from_iterable(self.filled), self.keys))
+            and list(chain.from_iterable(self.filled)) == self.keys
         )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import torch
+
+_is_leaf = attrgetter("is_leaf")
+_gradient_of = attrgetter("grad")
 
 
 class Gradients:
@@ -27,6 +31,18 @@ class Gradients:
                 self.note_graph([tensor])
         elif id(tensor) not in self._before:
             self._before[id(tensor)] = (tensor, tensor.grad)
+
+    def note_all(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Note tensors that require a gradient, most of which are new leaves."""
+        tensors = list(tensors)
+        if not all(map(_is_leaf, tensors)):
+            for tensor in tensors:
+                self.note(tensor)
+            return
+        before = self._before
+        for tensor, gradient in zip(tensors, map(_gradient_of, tensors), strict=True):
+            if id(tensor) not in before:
+                before[id(tensor)] = (tensor, gradient)
 
     def note_graph(self, outputs: Iterable[torch.Tensor]) -> None:
         """Note the leaves that a backward pass from `outputs` reaches."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
+from types import FunctionType
 from typing import Any
 
 
@@ -25,7 +26,7 @@ class Replacement:
     def aside(self) -> Any:
         """What stands there while no run is active."""
         with self._lock:
-            return self.original if self._runs else getattr(self._owner, self._name, None)
+            return self._aside() if self._runs else getattr(self._owner, self._name, None)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -33,8 +34,7 @@ class Replacement:
         with self._lock:
             there = self._runs > 0 or hasattr(self._owner, self._name)
             if there and self._runs == 0:
-                self.original = getattr(self._owner, self._name)
-                setattr(self._owner, self._name, self._value)
+                self._begin()
             self._runs += there
         try:
             yield
@@ -42,4 +42,54 @@ class Replacement:
             with self._lock:
                 self._runs -= there
                 if there and self._runs == 0:
-                    setattr(self._owner, self._name, self.original)
+                    self._end()
+
+    def _aside(self) -> Any:
+        return self.original
+
+    def _begin(self) -> None:
+        self.original = getattr(self._owner, self._name)
+        setattr(self._owner, self._name, self._value)
+
+    def _end(self) -> None:
+        setattr(self._owner, self._name, self.original)
+
+
+class Detour(Replacement):
+    """In place of a method that many classes inherit: a function of the object and of a call's arguments.
+
+    The method stays what it is, and runs other code. With another method, Python would look at all classes below the
+    owner, and forget where it had found their attributes: `nn.Module` has hundreds.
+    there: the owner's method meanwhile. Where somebody has put another one in its place, that one calls this, and means
+    the original.
+    """
+
+    def __init__(self, owner: type, name: str, instead: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]) -> None:
+        value = FunctionType(_detour.__code__, globals(), name)
+        value.__kwdefaults__ = {"_instead": instead}
+        super().__init__(owner, name, value)
+        self.there: Any = None
+
+    def _aside(self) -> Any:
+        return self.original if self.there is self._value else self.there
+
+    def _begin(self) -> None:
+        self.there = method = vars(self._owner)[self._name]
+        if type(method) is not FunctionType or method.__closure__ or method.__defaults__ or method.__kwdefaults__:
+            super()._begin()
+            self.there = self._value
+            return
+        self.original = FunctionType(method.__code__, method.__globals__, self._name)
+        method.__kwdefaults__ = self._value.__kwdefaults__  # before the code, for other threads may call it
+        method.__code__ = self._value.__code__
+
+    def _end(self) -> None:
+        if self.there is self._value:
+            super()._end()
+            return
+        self.there.__code__ = self.original.__code__
+        self.there.__kwdefaults__ = None
+
+
+def _detour(self: Any, *args: Any, _instead: Any = None, **kwargs: Any) -> Any:
+    return _instead(self, args, kwargs)

@@ -63,18 +63,25 @@ class ModuleState:
         if parametrize is not None:
             self._reached.add(parametrize._cache)
 
-    def keep(self, *modules: nn.Module) -> bool:
-        """Note the attributes of modules, what they lead to by the next `walk`; whether any was new."""
+    def keep(self, module: nn.Module) -> bool:
+        """Note the attributes of a module, what they lead to by the next `walk`; whether it was new."""
+        if id(module) in self._kept:
+            return False
+        tensors = [tensor for held in filter(None, _held_by(module)) for tensor in held.values() if tensor is not None]
+        self.keep_all([module], tensors, [tensor for tensor in tensors if tensor.requires_grad])
+        return True
+
+    def keep_all(
+        self, modules: list[nn.Module], tensors: Iterable[torch.Tensor], trainable: Iterable[torch.Tensor]
+    ) -> None:
+        """Note the attributes of modules, and the tensors that they hold, some of which require a gradient."""
         new = [module for module in modules if id(module) not in self._kept]
         self._kept.update(map(id, new))
         attributes = list(map(vars, new))
         self._new += attributes
         self._follow(chain.from_iterable(map(_own_of, map(type, new), attributes)), new)
-        for tensors in filter(None, chain.from_iterable(map(_held_by, new))):
-            for tensor in tensors.values():
-                if tensor is not None:
-                    self._tensor(tensor)
-        return bool(new)
+        self.tensors += tensors
+        self.gradients.note_all(trainable)
 
     def keep_found(self, found: Found) -> None:
         """Note what modules hold that an earlier run found and that are as they were; none of them is noted yet."""
@@ -82,8 +89,7 @@ class ModuleState:
         self._contents.extend(found.contents)
         self._follow(found.own, found.modules)
         self.tensors += found.tensors
-        for tensor in found.trainable:
-            self.gradients.note(tensor)
+        self.gradients.note_all(found.trainable)
 
     def _follow(self, own: Iterable[Any], modules: list[nn.Module]) -> None:
         """Have what the own attributes of modules lead to followed by the next walk, and what their classes do."""

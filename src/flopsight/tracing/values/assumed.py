@@ -36,10 +36,7 @@ class Assumed:
         self._names = {id(spec): name for top, value in named for name, spec in specs_in(value, top)}
         self._masks = {id(tensor) for name, value in named if "mask" in name.lower() for tensor in tensors_in(value)}
         self._shapes = [(name, tuple(item.shape)) for name, value in named for item in _all_given(value)]
-        embeddings = [m for m in modules.all() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
-        self._vocabulary = min((m.num_embeddings for m in embeddings), default=0)
-        padding = max((m.padding_idx for m in embeddings if m.padding_idx is not None), default=-1)
-        self._first = padding + 1 if padding + 1 < self._vocabulary else 0
+        self._modules = modules
 
     def is_mask(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is given as a mask: layers look at its values, to see whether it is causal."""
@@ -77,10 +74,14 @@ class Assumed:
             return 0, "is zero everywhere"
         if "length" in name:
             return self._length(name, shape)
-        if not self._vocabulary:
+        embeddings = [m for m in self._modules.all() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
+        vocabulary = min((m.num_embeddings for m in embeddings), default=0)
+        if not vocabulary:
             return None
-        what = f"holds ids from {self._first} to {self._vocabulary - 1}, below the size of every embedding"
-        return partial(_ids, shape, self._first, self._vocabulary), what
+        padding = max((m.padding_idx for m in embeddings if m.padding_idx is not None), default=-1)
+        first = padding + 1 if padding + 1 < vocabulary else 0
+        what = f"holds ids from {first} to {vocabulary - 1}, below the size of every embedding"
+        return partial(_ids, shape, first, vocabulary), what
 
     def _length(self, name: str, shape: tuple[int, ...]) -> tuple[int, str] | None:
         """The full length of the sequences that are given beside (`targets` for `target_lengths`): no padding."""
