@@ -107,6 +107,7 @@ def test_compilation_works_afterwards_and_asks_dynamo_again() -> None:
 from flopsight.tracing.operators import without_dynamo
 
 record = flopsight.profile(Net(), (2, 3, 32, 32), backward=True)
+flopsight.profile(lambda x: F.glu(x, 1), (2, 4))  # one whose result no rule of ours tells
 
 
 def answers():
