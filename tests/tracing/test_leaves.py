@@ -148,7 +148,9 @@ def test_a_function_of_pytorchs_that_is_replaced_is_called():
     assert profile(Patched(), (2, 4)).macs == profile(Patched(), (2, 4), execute=True).macs == 3 * 2 * 4 * 8
 
 
-@pytest.mark.parametrize("other", [lambda x, *_: x.relu(), partial(torch.add, 1), print], ids=str)
+@pytest.mark.parametrize(
+    "other", [lambda x, *_: x.relu(), partial(torch.add, 1), print], ids=["ours", "partial", "builtin"]
+)
 def test_what_runs_in_the_place_of_a_function_of_pytorchs_is_not_remembered(other):
     class Shape(nn.LayerNorm):  # a class of which nothing is known yet
         __module__ = nn.LayerNorm.__module__
