@@ -358,6 +358,9 @@ def test_a_formula_of_a_module_is_part_of_a_run():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(flopsight.formulas.registry.REGISTRY.targets, Block, None)
         assert not is_told(net)
+        patch.delitem(flopsight.formulas.registry.REGISTRY.targets, Block)
+        patch.setitem(flopsight.formulas.registry.REGISTRY.targets, Two, None)
+        assert is_told(net)
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

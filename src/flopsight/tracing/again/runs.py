@@ -63,7 +63,9 @@ class _Run(NamedTuple):
 
     def would_be(self, found: Found) -> bool:
         """Whether it would be the same of modules that were found as they were."""
-        if self.memo is not MEMO.current() or not all(map(is_, _at(self.places, found), self.values)):
+        if self.memo is not MEMO.current() or _has_formulas(found):
+            return False
+        if not all(map(is_, _at(self.places, found), self.values)):
             return False
         (lengths, items), now = self.contents, _inside(self.containers)
         return now[0] == lengths and all(map(is_, now[1], items)) and self.world.is_as_it_was()
@@ -72,6 +74,11 @@ class _Run(NamedTuple):
         """Its record, as the caller's own."""
         nodes = {fields[0]: ModuleNode(*fields) for fields in self.nodes}
         return replace(_copied(self.record), model=name, modules=nodes)
+
+
+def _has_formulas(found: Found) -> bool:
+    """Whether the user has given a formula for a module, which may be any function."""
+    return bool(REGISTRY.targets) and not REGISTRY.targets.keys().isdisjoint(map(type, found.modules))
 
 
 def _at(places: list[int], found: Found) -> Iterator[Any]:
@@ -159,7 +166,7 @@ class Watch:
 
 def _run(key: Any, found: Found, executed: Executed, record: Profile) -> _Run:
     """A run to be kept. Raises: Open where its code may see more than is compared."""
-    if any(map(has_hooks, found.modules)):
+    if any(map(has_hooks, found.modules)) or _has_formulas(found):
         raise Open
     world = World(found.modules, executed)
     places, containers = list(_places(found, world)), list[Any]()
@@ -205,7 +212,6 @@ def _is_ordinary() -> bool:
         and sizing.get() is None
         and not is_call_wrapped()
         and not any(GLOBAL_HOOKS)
-        and not REGISTRY.targets
     )
 
 
