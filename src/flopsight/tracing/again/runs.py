@@ -112,7 +112,7 @@ def recorded(request: Request) -> Profile | None:
     runs = None if inventory is None else _RUNS.get(inventory)
     if inventory is None or runs is None or not runs.kept or (key := _key(request, inventory)) is None:
         return None
-    same = [run for run in runs.kept if run.key == key]
+    same = [run for run in tuple(runs.kept) if run.key == key]
     found = inventory.found_again() if same else None
     run = next((run for run in same if run.would_be(found)), None) if found is not None else None
     if run is None:
@@ -155,11 +155,11 @@ class Watch:
             return
         runs, found = _RUNS[inventory], inventory.found_again()
         runs.left -= 1
-        closed = not (dispatcher.ledger.asked or record.notes or record.unknown)
-        if not closed or found is None or not all(type(tensor) is Fake for tensor in tensors_in(given)):
-            return
         try:
-            runs.kept.append(_run(self._key, found, self._executed, record))
+            if dispatcher.ledger.asked or record.notes or record.unknown:
+                raise Open
+            if found is not None and all(type(tensor) is Fake for tensor in tensors_in(given)):
+                runs.kept.append(_run(self._key, found, self._executed, record))
         except Open:
             runs.left = 0
 
@@ -219,6 +219,8 @@ def _form(given: Any, identities: list[int]) -> Any:
     """All that a run sees of its arguments, and in `identities` which of them are the same. Raises: Open."""
     kind = type(given)
     if kind is Spec:
+        if given.dtype is not None and not given.dtype.is_floating_point:
+            raise Open
         identities.append(id(given))
         return Spec, given.shape, given.dtype
     if kind is torch.Tensor:
