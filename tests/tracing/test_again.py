@@ -612,7 +612,7 @@ class Branches(nn.Module):
         if self.checkpoints:
             return checkpoint(self.counted, x, use_reentrant=False)
         if isinstance(self.layer, nn.Linear) and self.shade is Shade.DARK:
-            x = nn.Tanh()(x)
+            x = x.tanh()
         return self.layer(x)
 
     def counted(self, x):
