@@ -342,6 +342,17 @@ def test_a_default_dtype_is_part_of_a_run():
         torch.set_default_dtype(torch.float32)
 
 
+def test_a_switch_of_pytorchs_is_part_of_a_run():
+    net = Net().eval()
+    assert kept(net)
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert not is_told(net)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert is_told(net)
+
+
 def test_a_formula_is_part_of_a_run():
     net = Net().eval()
     before = profile(net, SHAPE).total("exact")

@@ -19,7 +19,7 @@ from flopsight.calls import ModuleNode
 from flopsight.tracing.fake import Metadata
 from flopsight.tracing.untouched.contents import STANDARD, Contents
 
-_PLAIN = (torch.Tensor, nn.Parameter)
+PLAIN = (torch.Tensor, nn.Parameter)
 """The classes of tensors that have no say in what is done with them."""
 NOT_PLAIN = -1
 _held_by = itemgetter("_modules", "_parameters", "_buffers")
@@ -93,7 +93,7 @@ class Inventory:
         self._structure, self._tensors, self._own = _positions(modules, contents)
         self._held_ids = [id(contents.values[at]) for at in self._structure]
         tensors = [contents.values[at] for at in self._tensors]
-        self._properties = list(_properties(tensors))
+        self._properties = list(properties(tensors))
         self._trainable = [at for at, tensor in zip(self._tensors, tensors, strict=True) if tensor.requires_grad]
         places = {id(tensor): place for place, tensor in enumerate(tensors)}
         self._places = [places[identity] for identity in self.ids]
@@ -112,7 +112,7 @@ class Inventory:
             return None
         tensors = list(map(value, self._tensors))
         try:
-            if not all(map(eq, _properties(tensors), self._properties)):
+            if not all(map(eq, properties(tensors), self._properties)):
                 return None
         except RuntimeError:  # a tensor without strides
             return None
@@ -138,8 +138,8 @@ def _positions(modules: list[nn.Module], contents: Contents) -> tuple[list[int],
     return structure, tensors, attributes
 
 
-def _properties(tensors: list[torch.Tensor]) -> Iterator[list[Any]]:
-    """What is known of tensors but for their values."""
+def properties(tensors: list[torch.Tensor]) -> Iterator[list[Any]]:
+    """What is known of tensors but for their values. Raises: RuntimeError for one without strides."""
     yield list(map(type, tensors))
     yield list(map(_properties_of, tensors))
     yield list(map(_stride_of, tensors))
@@ -171,4 +171,4 @@ def remember(model: nn.Module, inventory: Inventory) -> None:
 
 def is_plain(tensor: torch.Tensor) -> bool:
     """Whether a tensor's properties say all there is to know of it but for its values."""
-    return type(tensor) in _PLAIN and tensor.layout is torch.strided and not tensor.is_nested
+    return type(tensor) in PLAIN and tensor.layout is torch.strided and not tensor.is_nested

@@ -7,6 +7,7 @@ on constants, writes to the user's tensors) is run each time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
@@ -30,8 +31,9 @@ _OURS = ("torch.nn.modules.", "torch.nn.functional")
 _ATOMS = ATOMS | {Metadata, type}
 _READERS = (nn.MultiheadAttention,)
 """Classes of modules that read the parameters of others, and call none."""
-_SWITCHES = [read for name, read in vars(torch._C).items() if name.startswith("_get_") and "sdp" in name]
-"""What tells of the global switches that attention goes by."""
+_NAMED = re.compile(r"_get_(?!default).*(sdp|enabled|deterministic|benchmark).*")
+SWITCHES = [read for name, read in vars(torch._C).items() if _NAMED.fullmatch(name)]
+"""What tells of PyTorch's global switches, that attention goes by and others."""
 _SPACES = (vars(F), vars(torch), vars(torch._C._nn))
 _BESIDE = ("builtins", "collections", "typing", "typing_extensions")
 """Whose classes PyTorch names beside its functions."""
@@ -112,7 +114,7 @@ class Leaves:
                 if of is None or child is None or (holds := _held(of, module, child.holding)) is None:
                     return None
                 inside.append(holds)
-        return held, self._graded, given, tuple(inside), str([switch() for switch in _SWITCHES])
+        return held, self._graded, given, tuple(inside), str([switch() for switch in SWITCHES])
 
     def _run(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]) -> Any:
         ledger = self._ledger
@@ -134,7 +136,7 @@ class Leaves:
 
     def _booked_since(self, start: int, module: nn.Module) -> tuple[list[Operation] | None, list[str | None]]:
         """What was booked, and which of the modules in `module` each is booked for, None for itself."""
-        if self._ledger.gathers:
+        if self._ledger.gathered is not None:
             return None, []
         scopes, calls = self._ledger.scopes.scopes, self._ledger.calls[start:]
         names = {self._met[id(each)].node.path: name for name, each in module._modules.items() if each is not None}

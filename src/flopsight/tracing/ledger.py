@@ -66,11 +66,6 @@ class Ledger:
         self.owner = None
         self.book(module_call(module, args, kwargs, output))
 
-    @property
-    def gathers(self) -> bool:
-        """Whether calls are gathered, to be booked together."""
-        return self.gathered is not None
-
     def together(self) -> Together:
         """What is booked inside is booked in one place at the end, where the first of it would be."""
         return Together(self)

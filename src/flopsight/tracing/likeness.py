@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter, methodcaller
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from flopsight.tracing.fake import Metadata, has_values, metadata_of
-from flopsight.tracing.inventory import is_plain
+from flopsight.tracing.inventory import PLAIN, is_plain, properties
 
-_PLAIN = {torch.Tensor, nn.Parameter}
 _STRIDED = {torch.strided}
 _layout_of = attrgetter("layout")
-_properties_of = attrgetter("shape", "dtype", "device", "requires_grad")
-_stride_of = methodcaller("stride")
 
 
 class Likeness(NamedTuple):
@@ -38,10 +34,9 @@ def likenesses(tensors: list[torch.Tensor]) -> list[Likeness | None]:
 
 def _keys(tensors: list[torch.Tensor]) -> Iterable[Any]:
     """Equal for tensors of which the same is known."""
-    kinds = list(map(type, tensors))
-    if _PLAIN.issuperset(kinds) and _STRIDED.issuperset(map(_layout_of, tensors)):
+    if set(map(type, tensors)) <= set(PLAIN) and _STRIDED.issuperset(map(_layout_of, tensors)):
         try:
-            return list(zip(kinds, map(_properties_of, tensors), map(_stride_of, tensors), strict=True))
+            return list(zip(*properties(tensors), strict=True))
         except RuntimeError:  # a nested tensor has no strides
             pass
     return map(id, tensors)

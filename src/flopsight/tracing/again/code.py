@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import NamedTuple
 
+from flopsight.tracing.untouched.reach import for_code
+
 _FOLLOWED = re.compile(
     r"LOAD_(FAST|CONST|DEREF|CLOSURE|GLOBAL|ATTR|METHOD|SUPER|SMALL_INT|COMMON_CONSTANT|ASSERTION).*"
     r"|STORE_(FAST|DEREF|SUBSCR|SLICE).*|DELETE_FAST|(BINARY|INPLACE|UNARY|BUILD|UNPACK|LIST|SET|DICT|MAP|FORMAT)_.*"
@@ -33,20 +35,8 @@ class Names(NamedTuple):
     attributes: frozenset[str]
 
 
-_NAMES: dict[int, tuple[CodeType, Names | None]] = {}
-
-
-def names_in(code: CodeType) -> Names | None:
-    """What code and the functions inside it name; None if there is something else to it."""
-    known = _NAMES.get(id(code))  # by id: code is slow to hash
-    if known is None:
-        if len(_NAMES) > 4096:
-            _NAMES.clear()
-        known = _NAMES[id(code)] = (code, _names_in(code))
-    return known[1]
-
-
 def _names_in(code: CodeType) -> Names | None:
+    """What code and the functions inside it name; None if there is something else to it."""
     paths: set[tuple[str, ...]] = set()
     attributes: set[str] = set()
     path: tuple[str, ...] = ()
@@ -77,6 +67,9 @@ def _names_in(code: CodeType) -> Names | None:
         paths |= names.paths
         attributes |= names.attributes
     return Names(frozenset(paths), frozenset(attributes))
+
+
+names_in = for_code(_names_in)
 
 
 def codes_in(code: CodeType) -> Iterator[CodeType]:

@@ -1,7 +1,8 @@
 """Records of runs, kept beside a model that is met again: an equal run is not made, its record is that of the last.
 
 Runs are equal if the model, the arguments' metadata and PyTorch's switches are, and the code of the model can see
-nothing else (`again.world`). All of it is compared each time; a run is kept the second time that it is made.
+nothing else (`again.world`). All of it is compared each time; a run is kept the second time that a model makes it which
+has been met before.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import chain
 from operator import is_
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from flopsight.tracing.booking import Booking
 from flopsight.tracing.fake import Fake, metadata_of, sizing
 from flopsight.tracing.given.inputs import Spec, tensors_in
 from flopsight.tracing.inventory import Found, Inventory, inventory_of
+from flopsight.tracing.leaves import SWITCHES
 from flopsight.tracing.memo import MEMO
 from flopsight.tracing.place import active
 from flopsight.tracing.request import Request
@@ -35,11 +36,6 @@ from flopsight.tracing.untouched.contents import STANDARD
 
 _KEPT, _MET = 8, 64
 """Runs of one model whose records are kept, and of which it is known that they were made."""
-_SWITCHES = [
-    read
-    for name, read in vars(torch._C).items()
-    if name.startswith("_get_") and (name.endswith("enabled") or "sdp" in name)
-]
 
 
 class _Run(NamedTuple):
@@ -73,7 +69,7 @@ class _Run(NamedTuple):
     def profile(self, name: str) -> Profile:
         """Its record, as the caller's own."""
         nodes = {fields[0]: ModuleNode(*fields) for fields in self.nodes}
-        return replace(_copied(self.record), model=name, modules=nodes)
+        return _copied(self.record, name, nodes)
 
 
 def _has_formulas(found: Found) -> bool:
@@ -85,10 +81,9 @@ def _at(places: list[int], found: Found) -> Iterator[Any]:
     return map(found.contents.values.__getitem__, places)
 
 
-def _copied(record: Profile) -> Profile:
-    return Profile(
-        record.model, record.operations[:], record.scopes[:], record.calls[:], {}, about=copy.deepcopy(record.about)
-    )
+def _copied(record: Profile, name: str, modules: dict[str, ModuleNode]) -> Profile:
+    about = copy.deepcopy(record.about)
+    return Profile(name, record.operations[:], record.scopes[:], record.calls[:], modules, about=about)
 
 
 class _Runs:
@@ -169,13 +164,13 @@ def _run(key: Any, found: Found, executed: Executed, record: Profile) -> _Run:
     if any(map(has_hooks, found.modules)) or _has_formulas(found):
         raise Open
     world = World(found.modules, executed)
-    places, containers = list(_places(found, world)), list[Any]()
+    places, containers = _compared(found, world)
     values = list(_at(places, found))
-    for value in values:
-        _is_comparable(value, containers)
     nodes = [(n.path, n.kind, n.parameters, n.calls, n.inputs, n.outputs) for n in record.modules.values()]
     contents = _inside(containers)
-    return _Run(key, MEMO.current(), world, places, values, containers, contents, _copied(record), nodes)
+    return _Run(
+        key, MEMO.current(), world, places, values, containers, contents, _copied(record, record.model, {}), nodes
+    )
 
 
 def _key(request: Request, inventory: Inventory) -> tuple[Any, ...] | None:
@@ -195,7 +190,7 @@ def _key(request: Request, inventory: Inventory) -> tuple[Any, ...] | None:
         given,
         tuple(map(identities.index, identities)),
         torch.is_grad_enabled(),
-        repr([read() for read in _SWITCHES]),
+        repr([read() for read in SWITCHES]),
     )
 
 
@@ -239,22 +234,28 @@ def _form(given: Any, identities: list[int]) -> Any:
     return kind, given
 
 
-def _places(found: Found, world: World) -> Iterator[int]:
-    """Where the attributes of modules are that are compared. Raises: Open if one is named that cannot be."""
+def _compared(found: Found, world: World) -> tuple[list[int], list[Any]]:
+    """Where the attributes of modules are that are compared, and the lists and dicts among them and inside these.
+
+    Raises: Open if one is named that cannot be compared.
+    """
     if any(world.may_read(name) for tensor in found.tensors for name in vars(tensor)):
         raise Open
     owners = {id(vars(module)): type(module) for module in found.modules}
-    start = 0
+    places, containers, start = list[int](), list[Any](), 0
     for dictionary in found.contents.filled:
         owner = owners.get(id(dictionary))
         for at, (name, value) in enumerate(dictionary.items(), start):
             if owner is None or (name in STANDARD and isinstance(value, (dict, set))):
                 continue
-            if _is_comparable(value, []):
-                yield at
+            inside: list[Any] = []
+            if _is_comparable(value, inside):
+                places.append(at)
+                containers += inside
             elif world.may_read(name, owner):
                 raise Open
         start += len(dictionary)
+    return places, containers
 
 
 def _is_comparable(value: Any, containers: list[Any]) -> bool:

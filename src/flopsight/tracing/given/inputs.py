@@ -11,6 +11,7 @@ import torch
 
 from flopsight.errors import InputError, near
 from flopsight.tracing.given.signature import Signature
+from flopsight.tracing.untouched.reach import ATOMS
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,6 @@ def _fill(value: Any, make: Callable[[Any], Any], seen: dict[int, Any]) -> Any:
     return seen[id(value)]
 
 
-_LEAD_NOWHERE = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device))
-
-
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """The tensors in nested dicts, lists and tuples."""
     if isinstance(value, torch.Tensor):
@@ -186,7 +184,7 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
         items = value.values()
     else:
         return []
-    return [tensor for item in items if type(item) not in _LEAD_NOWHERE for tensor in tensors_in(item)]
+    return [tensor for item in items if type(item) not in ATOMS for tensor in tensors_in(item)]
 
 
 def describe(value: Any) -> Any:

@@ -14,7 +14,7 @@ from argparse import Namespace
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ ATOMS = frozenset([*_PLAIN, torch.dtype, torch.device, torch.Size, torch.layout,
 MOST = 100_000
 """Objects that are followed, the nearest first: a data set that hangs on a model is not read to the end."""
 
+Read = TypeVar("Read")
 _LRU = functools._lru_cache_wrapper
 _ENTERED = ("torch.optim", "torch.amp", "torch.cuda.amp")
 """Where PyTorch's own classes are whose objects hold a training loop's state: schedulers, gradient scalers."""
@@ -211,18 +212,27 @@ def is_foreign(value: Any) -> bool:
     return (top in ("torch", "numpy") and not module.startswith(_ENTERED)) or top in sys.stdlib_module_names
 
 
-_NAMES: dict[int, tuple[types.CodeType, tuple[str, ...]]] = {}
+def for_code(read: Callable[[types.CodeType], Read]) -> Callable[[types.CodeType], Read]:
+    """What is read of code, remembered by `id`: code is slow to hash."""
+    found: dict[int, tuple[types.CodeType, Read]] = {}
+
+    @functools.wraps(read)
+    def remembered(code: types.CodeType) -> Read:
+        known = found.get(id(code))
+        if known is None:
+            if len(found) > 4096:
+                found.clear()
+            known = found[id(code)] = (code, read(code))
+        return known[1]
+
+    return remembered
 
 
+@for_code
 def names_of(code: types.CodeType) -> tuple[str, ...]:
     """The globals and attributes that a function's code names, those of functions inside it too."""
-    known = _NAMES.get(id(code))  # by id: code is slow to hash
-    if known is None:
-        inner = [name for item in code.co_consts if isinstance(item, types.CodeType) for name in names_of(item)]
-        if len(_NAMES) > 4096:
-            _NAMES.clear()
-        known = _NAMES[id(code)] = (code, tuple(dict.fromkeys([*code.co_names, *inner])))
-    return known[1]
+    inner = [name for item in code.co_consts if isinstance(item, types.CodeType) for name in names_of(item)]
+    return tuple(dict.fromkeys([*code.co_names, *inner]))
 
 
 def slots_of(kind: type) -> Iterator[Any]:
