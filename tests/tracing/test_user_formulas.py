@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from flopsight import Cost, errors, formula, profile, spec
+from flopsight import Cost, Profiler, errors, formula, profile, spec
 from flopsight.formulas.registry import REGISTRY, load_formulas
 
 
@@ -185,3 +185,74 @@ def test_what_cannot_have_a_formula():
         formula("relu")(lambda out: Cost())
     with pytest.raises(errors.FormulaError, match="give the name of an operator"):
         formula(3)(lambda out: Cost())
+
+
+@pytest.mark.parametrize(
+    "operator",
+    ["aten::batch_norm", "aten::_batch_norm_impl_index", "aten::native_batch_norm", "aten::relu", "aten::conv2d"],
+)
+def test_a_formula_for_what_a_layer_runs_counts(operator):
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    before = profile(model, (1, 3, 5, 5)).total("exact")
+
+    @formula(operator, replace=True)
+    def cost():
+        return Cost(special=1)
+
+    after = profile(model, (1, 3, 5, 5))
+    assert [call.operation.name for call in after if call.operation.source == "user"] == [operator]
+    assert after.total("exact") < before
+
+
+@pytest.fixture
+def halves():
+    """A composite operator of the user's."""
+    with torch.library._scoped_library("flopsight_test", "FRAGMENT") as library:
+        library.define("halves(Tensor x, Tensor weight) -> Tensor")
+        library.impl("halves", lambda x, weight: (x @ weight.T).chunk(2, -1)[0].relu(), "CompositeImplicitAutograd")
+        yield torch.ops.flopsight_test.halves
+
+
+class Halves(nn.Module):
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+        self.inner = nn.Linear(3, 8)
+
+    def forward(self, x):
+        return self.run(x, self.inner.weight)
+
+
+WAYS = [{}, {"execute": True}, {"backward": True}, {"memory": True}, {"backward": True, "execute": True}]
+
+
+@pytest.mark.parametrize("ways", WAYS, ids=str)
+def test_a_formula_for_a_composite_operator_counts_in_every_run(halves, ways):
+    @formula("flopsight_test::halves")
+    def cost(x, weight, out):
+        return Cost(special=7 * out.numel)
+
+    p = profile(Halves(halves), (5, 3), **ways)
+    assert [call.operation.name for call in p if call.phase == "forward"] == ["flopsight_test::halves"]
+    assert p.by_module()["inner"].cost.special == 7 * 5 * 4
+    assert ("aten::mm" in p.by_operator()) is ("backward" in ways)
+
+
+def test_a_formula_for_a_composite_operator_counts_in_a_function(halves):
+    @formula("flopsight_test::halves.default")
+    def cost(out):
+        return Cost(special=out.numel)
+
+    assert profile(lambda x, w: halves(x, w), [(5, 3), (8, 3)]).total("exact") == 5 * 4
+    with Profiler() as p, torch.no_grad():
+        halves(torch.ones(5, 3), torch.ones(8, 3))
+    assert p.profile.total("exact") == 5 * 4
+    torch.testing.assert_close(halves(torch.ones(5, 3), torch.ones(8, 3)), torch.full((5, 4), 3.0))
+
+
+def test_a_formula_for_what_a_composite_operator_is_not_made_of_leaves_it_apart():
+    @formula("flopsight_test::nowhere", "aten::linear.nowhere")
+    def cost():
+        return Cost(special=1)
+
+    assert profile(nn.Linear(3, 5), (2, 3), backward=True).macs == 2 * 2 * 3 * 5

@@ -204,7 +204,7 @@ def formula(
             if not ours:
                 load_formulas()
             found = Formula(
-                operator=target if isinstance(target, str) else _target_name(target),
+                operator=target.removesuffix(".default") if isinstance(target, str) else _target_name(target),
                 rule=rule,
                 family=family or (_family(rule.__module__) if ours else "custom"),
                 source="flopsight" if ours else "user",

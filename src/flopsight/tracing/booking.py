@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
@@ -25,7 +26,7 @@ from flopsight.tracing.keys import Keys
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import MEMO, Call, hashable
 from flopsight.tracing.operators.decompositions import decomposed
-from flopsight.tracing.operators.operation import OperatorInfo, operation
+from flopsight.tracing.operators.operation import OperatorInfo, info_of, operation
 from flopsight.tracing.operators.resizing import resize
 from flopsight.tracing.operators.results import infer
 from flopsight.tracing.operators.targets import has_formula
@@ -123,6 +124,10 @@ class Booking(TorchDispatchMode):
             call = self._remember(info, key, metas, named, results)
         return call
 
+    def call_of(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The remembered call, or a new one, on arguments with `Metadata` for tensors."""
+        return self._memo.get(key) or self._remember(info, key, args, kwargs, infer(info, args, kwargs))
+
     def _remember(
         self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
     ) -> Call:
@@ -155,10 +160,20 @@ class Booking(TorchDispatchMode):
     def book_made(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         """Book a call whose results are there already."""
         metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
-        key = ("made", info.func, hashable(metas), hashable(tuple(named.values())), hashable(metadata_in(out)))
+        key = ("made", info, hashable(metas), hashable(tuple(named.values())), hashable(metadata_in(out)))
         call = self._memo.get(key) or self._remember(info, key, metas, named, metadata_in(out))
         self.ledger.book(call.operation)
         return out
+
+    def book_whole(
+        self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[[], Any]
+    ) -> Any:
+        """Book a composite operator as one call; what it is made of is run, and not booked."""
+        with self.scopes.muted():
+            out = run()
+        self.ledger.owner = None
+        self._add_to_key((*args, *kwargs.values()), [])
+        return self.book_made(info_of(func), args, kwargs, out)
 
     def pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The operator's results as fake tensors; of an operator that writes, the tensors it wrote to."""

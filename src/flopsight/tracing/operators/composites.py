@@ -19,8 +19,10 @@ import torch.autograd.forward_ad as forward_ad
 from torch._ops import OpOverload
 from torch.torch_version import TorchVersion
 
+from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing.fake import Fake
 from flopsight.tracing.operators.one_device import COMPARING, on_one_device
+from flopsight.tracing.operators.operation import info_of, is_taken_apart
 from flopsight.tracing.place import active
 from flopsight.tracing.values.by_values import taken_for
 from flopsight.tracing.values.deferred import Deferred, valued
@@ -80,24 +82,36 @@ def take_apart(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def _kernel(func: OpOverload) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
-        if active() is None:
+        scopes = active()
+        if scopes is None or scopes.dispatcher is None:
             return func._op_dk(_COMPOSITE, *args, **kwargs)
-        return take_apart(func, args, kwargs)
+        parts = partial(take_apart, func, args, kwargs)
+        return parts() if is_taken_apart(info_of(func)) else scopes.dispatcher.book_whole(func, args, kwargs, parts)
 
     return run
 
 
+def _counted_whole() -> Iterator[OpOverload]:
+    """The composite operators with a formula of the user's."""
+    no_operators = {formula.operator for formula in REGISTRY.targets.values()}
+    for formula in REGISTRY.formulas.values():
+        if formula.source == "user" and formula.operator not in no_operators:
+            namespace, _, name = formula.operator.partition("::")
+            packet, _, overload = name.partition(".")
+            found = getattr(getattr(torch.ops, namespace), packet, None)
+            for each in found.overloads() if found is not None else ():
+                if each == (overload or each) and info_of(getattr(found, each)).composite:
+                    yield getattr(found, each)
+
+
 @contextmanager
 def as_without_a_mode() -> Iterator[None]:
-    """With autograd, PyTorch takes composite operators apart before a mode sees them: it then asks `take_apart`."""
+    """With autograd, PyTorch takes composite operators apart before a mode sees them: it then asks `take_apart`, and
+    has those with a formula of the user's booked whole.
+    """
     with _lock:
         if not _runs[0]:
-            library = _replaced.enter_context(torch.library._scoped_library("aten", "IMPL"))
-            for func in (*_WITHOUT_MODE, *_READING):
-                for key in ("AutogradCPU", "AutogradCUDA"):
-                    library.impl(func, _kernel(func), key)
-            for func in COMPARING:
-                library.impl(func, _kernel(func), "AutogradMeta")
+            _replace()
         _runs[0] += 1
     try:
         yield
@@ -106,3 +120,13 @@ def as_without_a_mode() -> Iterator[None]:
             _runs[0] -= 1
             if not _runs[0]:
                 _replaced.close()
+
+
+def _replace() -> None:
+    whole = set(_counted_whole())
+    on_one = {*_WITHOUT_MODE, *_READING, *whole}
+    namespaces = {"aten", *(func.namespace for func in whole)}
+    libraries = {name: _replaced.enter_context(torch.library._scoped_library(name, "IMPL")) for name in namespaces}
+    for key, functions in {"AutogradCPU": on_one, "AutogradCUDA": on_one, "AutogradMeta": {*COMPARING, *whole}}.items():
+        for func in functions:
+            libraries[func.namespace].impl(func, _kernel(func), key)

@@ -11,7 +11,7 @@ import torch
 from torch._ops import OpOverload
 
 from flopsight.calls import Operation, Specs
-from flopsight.cost import Cost, TensorSpec
+from flopsight.cost import ZERO, Cost, TensorSpec
 from flopsight.formulas.registry import REGISTRY, Formula, bind, load_formulas
 from flopsight.tracing.fake import Metadata, dtype_name, metadata_of, sizing
 
@@ -41,31 +41,25 @@ class OperatorInfo:
         self.formula: tuple[int, Formula | None] = -1, None
         self.packet = schema.name
         self.name = f"{schema.name}.{schema.overload_name}" if schema.overload_name else schema.name
-        self.arguments = tuple(argument.name for argument in schema.arguments)
-        self.defaults = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
-        written = [
-            (position, argument)
-            for position, argument in enumerate(schema.arguments)
-            if argument.alias_info is not None and argument.alias_info.is_write
-        ]
-        by_alias = {
-            alias: (position, argument.name)
-            for position, argument in written
-            for alias in (argument.alias_info.before_set if argument.alias_info is not None else ())
-        }
-        self.writes = tuple((position, argument.name) for position, argument in written)
+        arguments, returns = schema.arguments, [r.alias_info for r in schema.returns]  # made anew each time
+        self.arguments = tuple([argument.name for argument in arguments])
+        self.defaults = {a.name: a.default_value for a in arguments if a.has_default_value()}
+        aliases = enumerate([argument.alias_info for argument in arguments] if schema.is_mutable else ())
+        written = [(at, alias) for at, alias in aliases if alias is not None and alias.is_write]
+        by_alias = {of: (at, self.arguments[at]) for at, alias in written for of in alias.before_set}
+        self.writes = tuple([(at, self.arguments[at]) for at, _ in written])
         self.returned = tuple(
-            next((by_alias[alias] for alias in r.alias_info.before_set if alias in by_alias), None)
-            if r.alias_info is not None and r.alias_info.is_write
+            next((by_alias[of] for of in alias.before_set if of in by_alias), None)
+            if alias is not None and alias.is_write
             else None
-            for r in schema.returns
+            for alias in returns
         )
-        self.view = any(r.alias_info is not None and not r.alias_info.is_write for r in schema.returns)
+        self.view = any(alias is not None and not alias.is_write for alias in returns)
         tags = set(func.tags)
         self.dynamic = bool(tags & _DYNAMIC)
         self.in_place_view = torch.Tag.inplace_view in tags
         only = self.returned[0] if len(self.returned) == 1 and not self.in_place_view else None
-        self.target = None if only is None or schema.arguments[only[0]].kwarg_only else only[0]
+        self.target = None if only is None or arguments[only[0]].kwarg_only else only[0]
         self.random = torch.Tag.nondeterministic_seeded in tags
         name = func.name()  # some that Python alone knows have no kernel (`prim::device`, `aten::sym_size`)
         self.composite = torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(
@@ -80,13 +74,21 @@ class OperatorInfo:
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments by schema name, defaults filled in."""
-        return {**self.defaults, **dict(zip(self.arguments, args, strict=False)), **kwargs}
+        named = dict(zip(self.arguments, args, strict=False))
+        named.update(kwargs)
+        return named if len(named) == len(self.arguments) else {**self.defaults, **named}
 
 
-@cache
+_infos: dict[int, OperatorInfo] = {}
+"""By the `id` of the overload, which is slow to hash, and which its facts keep alive."""
+
+
 def info_of(func: OpOverload) -> OperatorInfo:
-    """The facts of an overload, looked up once."""
-    return OperatorInfo(func)
+    """The facts of an overload, looked up once: the same object for each call of it."""
+    found = _infos.get(id(func))
+    if found is None:
+        found = _infos[id(func)] = OperatorInfo(func)
+    return found
 
 
 @cache
@@ -201,10 +203,9 @@ def operation(
         named = following.arguments(named)
     inputs, plain = _apart(named)
     formula = formula_of(info)
-    out = _out(results)
     if formula is not None:
-        cost: Cost | None = bind(formula.rule, {**plain, **inputs}, out)
         family, source, reason = formula.family, formula.source, formula.reason
+        cost: Cost | None = ZERO if reason is not None else bind(formula.rule, {**plain, **inputs}, _out(results))
     else:
         cost, source = _from_torch(info, named, results), "torch"
         if cost is None:
@@ -248,3 +249,8 @@ def formula_of(info: OperatorInfo) -> Formula | None:
     if info.formula[0] != version:
         info.formula = version, REGISTRY.find(info.name)
     return info.formula[1]
+
+
+def is_taken_apart(info: OperatorInfo) -> bool:
+    """Whether a composite operator is counted by its parts: it has no formula of the user's."""
+    return (formula := formula_of(info)) is None or formula.source == "flopsight"
