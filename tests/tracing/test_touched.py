@@ -22,6 +22,7 @@ from torch.nn.utils import parametrize
 
 from flopsight import profile
 from flopsight.tracing.untouched.others import OtherThreads
+from flopsight.tracing.untouched.reach import is_foreign
 
 BOTH = pytest.mark.parametrize("execute", [False, True])
 
@@ -369,3 +370,9 @@ def test_hooks_that_were_put_first_stay_so(execute):
     calls.clear()
     model(torch.ones(2, 8))
     assert calls == ["first", "second"]
+
+
+def test_what_flopsight_remembers_is_no_state_of_the_models():
+    """It would be reached through a function of flopsight's that the model's code names, and is large."""
+    assert is_foreign(profile)
+    assert is_foreign(type(profile(nn.Linear(3, 5), (7, 3))))

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch._library import simple_registry
 from torch._ops import OpOverload
 
 from flopsight.tracing.booking import Booking
@@ -20,7 +21,9 @@ from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS
 from flopsight.tracing.leaves import Leaves
 from flopsight.tracing.memo import Call, Composite
 from flopsight.tracing.operators import composites
-from flopsight.tracing.operators.operation import OperatorInfo, formula_of, info_of, is_factory
+from flopsight.tracing.operators.operation import OperatorInfo, info_of, is_factory, is_taken_apart
+from flopsight.tracing.parts import Parts, parts_of
+from flopsight.tracing.untouched.replacement import Detour
 from flopsight.tracing.values import constants
 from flopsight.tracing.values.by_values import BY_VALUES
 from flopsight.tracing.values.deferred import valued
@@ -41,6 +44,7 @@ class Dispatcher(Booking):
     """Sees every operator of its thread: gives a fake result or runs it, and has the call booked."""
 
     supports_higher_order_operators = True
+    _known: Parts | None = None
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -53,9 +57,11 @@ class Dispatcher(Booking):
         with ExitStack() as stack:
             if self.below_autograd:
                 stack.enter_context(self.without_autograd())
-                self.scopes.leaves = Leaves(self.scopes.modules, self.ledger, self._memo)
+                self._known = known = parts_of(self)
+                self.scopes.leaves = Leaves(self.scopes.modules, self.ledger, self._memo, known)
             else:
                 stack.enter_context(composites.as_without_a_mode())
+            stack.enter_context(_RULES.active())
             stack.enter_context(as_original())
             stack.enter_context(higher_order.uncompiled_attention())
             stack.enter_context(control_flow.uncompiled())
@@ -88,7 +94,8 @@ class Dispatcher(Booking):
             if self._sharded and is_sharding_rule():
                 return func(*args, **(kwargs or {}))
         self.ledger.owner = None
-        key: list[Any] = [func]
+        info = info_of(func)
+        key: list[Any] = [info]
         bits = self._add_to_key(args, key)
         if kwargs:
             key.append(tuple(kwargs))
@@ -112,12 +119,12 @@ class Dispatcher(Booking):
         elif not bits & (VALUELESS | DEFERRED) and not self.execute:
             call = self._memo.get(tuple(key))
             if type(call) is Call and call.foldable and not bits & FAKE:
-                self.ledger.unrepeatable += not is_factory(info := info_of(func))
+                self.ledger.unrepeatable += not is_factory(info)
                 self.ledger.book(call.operation)
                 return constants.fold(self.tensors, info, args, kwargs or {})
         if func is _DEVICE:
             return args[0].device
-        return self._dispatch(info_of(func), tuple(key), bits, args, kwargs or {})
+        return self._dispatch(info, tuple(key), bits, args, kwargs or {})
 
     def _dispatch(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -127,7 +134,7 @@ class Dispatcher(Booking):
             if bits & DEFERRED:
                 args, kwargs = valued(args), {name: valued(value) for name, value in kwargs.items()}
                 bits &= ~DEFERRED
-        if info.composite and ((formula := formula_of(info)) is None or formula.source == "flopsight"):
+        if info.composite and is_taken_apart(info):
             return self._composite(info, key, bits, args, kwargs)
         self.ledger.unrepeatable += _may_differ(info, bits, args)
         if self.execute:
@@ -152,15 +159,21 @@ class Dispatcher(Booking):
         self.ledger.unrepeatable += isinstance(decisive, AsksAutograd)
         self.ledger.asked |= bool(bits & (CONSTANT | DEFERRED)) and info.packet not in _BY_SHAPE
         refuse_unknown(decisive)
+        casts = autocast.casts_inside(info.func.name())
+        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not (casts and autocast.is_on())
+        repeats = only_fake and not info.writes and info.packet not in _BY_SWITCH
+        if repeats and decisive is None and self._known is not None:
+            known = self._known.operator(info, args, kwargs)
+            if known is not None:
+                known.casts, self._decided, self._memo[key] = casts, outer, known
+                self.ledger.book_all(known.records)
+                return make(known.result) if known.argument is None else args[known.argument]
         with self.ledger.together() as records:
             out = self._parts(info, args, kwargs)
-        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not self._decided
+        if type(out) is Fake and repeats and not self._decided:
+            argument = next((at for at, value in enumerate(args) if value is out), None)
+            self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         self._decided |= outer
-        if type(out) is Fake and only_fake and not info.writes and info.packet not in _BY_SWITCH:
-            casts = autocast.casts_inside(info.func.name())
-            if not (casts and autocast.is_on()):
-                argument = next((at for at, value in enumerate(args) if value is out), None)
-                self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         return out
 
     def _parts(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -181,3 +194,11 @@ def _may_differ(info: OperatorInfo, bits: int, args: tuple[Any, ...]) -> bool:
     if bits & (CONSTANT | DEFERRED):
         return True
     return bool(info.writes) and (info.target is None or type(args[info.target]) is not Fake)
+
+
+def _rule(operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return None if args and issubclass(args[0], Booking) else _RULES.original(operator, *args, **kwargs)
+
+
+_RULES = Detour(simple_registry, "find_torch_dispatch_rule", _rule)
+"""PyTorch asks for rules before it calls a mode: there are none for ours, and its first look at an operator is long."""

@@ -101,8 +101,9 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     step = 1
     for size in reversed(shape):
         strides.append(step)
-        step *= max(size, 1)
-    return tuple(reversed(strides))
+        step *= size or 1
+    strides.reverse()
+    return tuple(strides)
 
 
 def metadata(
@@ -165,7 +166,7 @@ def has_values(tensor: torch.Tensor) -> bool:
 def storage_key(tensor: torch.Tensor) -> int | None:
     """The same number for all tensors that share memory; None for a tensor that is not plain memory."""
     try:
-        return int(tensor.untyped_storage()._cdata)
+        return int(torch._C._storage_address(tensor))  # type: ignore[attr-defined]  # makes no object of the storage
     except (NotImplementedError, RuntimeError):
         return None
 

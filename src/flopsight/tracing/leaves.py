@@ -24,6 +24,7 @@ from flopsight.tracing.inventory import Holding
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import Composite
 from flopsight.tracing.modules import Known, Modules
+from flopsight.tracing.parts import Parts
 from flopsight.tracing.untouched.contents import STANDARD
 from flopsight.tracing.untouched.reach import ATOMS, names_of
 
@@ -55,13 +56,14 @@ _KINDS: dict[tuple[type, int], Kind | None] = {}
 class Leaves:
     """The remembered calls of one run, which is below autograd and computes nothing.
 
-    memo: those of all runs. graded: the grad mode that they hold for.
+    memo: those of all runs. parts: tells what some run, without running it. graded: the grad mode that they hold for.
     """
 
-    def __init__(self, modules: Modules, ledger: Ledger, memo: dict[tuple[Any, ...], Any]) -> None:
+    def __init__(self, modules: Modules, ledger: Ledger, memo: dict[tuple[Any, ...], Any], parts: Parts | None) -> None:
         self._met = modules.met
         self._ledger = ledger
         self._memo = memo
+        self._parts = parts
         self._graded = torch.is_grad_enabled()
 
     def call(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -82,13 +84,24 @@ class Leaves:
             call: Composite | None = self._memo.get(key)
         except TypeError:  # an attribute of the user's
             return known.forward(args, kwargs)
-        if call is None:
+        if call is None and (call := self._told(known, args, kwargs, key)) is None:
             return self._run(known, args, kwargs, key)
         self._book(call, known.module)
         if call.argument is not None:
             return (*args, *kwargs.values())[call.argument]
         result = call.result
         return make(result) if isinstance(result, Metadata) else tuple([of and make(of) for of in result])
+
+    def _told(
+        self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]
+    ) -> Composite | None:
+        """What a call runs, where that is known without running it."""
+        if self._parts is None or len(args) != 1 or kwargs or type(args[0]) is not Fake or not _is_atom(key):
+            return None
+        call = self._parts.layer(known, metadata_of(args[0]))
+        if call is not None:
+            self._memo[key] = call
+        return call
 
     def _is_plain(self) -> bool:
         """Whether nothing else has a say in what a call runs."""
@@ -226,6 +239,8 @@ def _kind(module: nn.Module) -> Kind | None:
         named.setdefault(id(space), (space, []))[1].append(name)
     functions = tuple((space, itemgetter(*names), itemgetter(*names)(space)) for space, names in named.values())
     own = sorted(module.__dict__.keys() - STANDARD)
+    if any(callable(getattr(type(module), name, None)) for name in own):  # a method of this module alone
+        return None
     lists = tuple(name for name in own if type(module.__dict__[name]) is list)
     others = (name for name in own if name not in lists)
     attributes = itemgetter("training", "training", *others)  # of two names at least, so that it gives a tuple

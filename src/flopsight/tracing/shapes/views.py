@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flopsight.cost import product
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.fake import Metadata, contiguous
 from flopsight.tracing.shapes.rules import Result, rule
 
 
@@ -25,25 +27,29 @@ def _alias(self: Metadata) -> Result:
 
 @rule("aten::view", "aten::_unsafe_view")
 def _view(self: Metadata, size: list[int]) -> Result:
-    numel, shape = self.numel, tuple(size)
+    shape = sizes_asked(self, size)
+    stride = None if shape is None else as_viewed(self, shape)
+    return None if shape is None or stride is None else self.like(shape, stride)
+
+
+def sizes_asked(of: Metadata, size: Sequence[int]) -> tuple[int, ...] | None:
+    """The sizes asked for, with that which is -1; None where they do not fit, or may not."""
+    numel, shape = of.numel, tuple(size)
     if numel == 0 or not _is_number(numel):
         return None
     if -1 in shape:
         at = shape.index(-1)
         shape = (*shape[:at], numel // -product(shape), *shape[at + 1 :])
-    if product(shape) != numel or min(shape, default=1) <= 0:
-        return None
-    if self.is_contiguous:
-        return self.like(shape)
-    stride = _as_viewed(self, shape)
-    return None if stride is None else self.like(shape, stride)
+    return shape if product(shape) == numel and min(shape, default=1) > 0 else None
 
 
-def _as_viewed(of: Metadata, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+def as_viewed(of: Metadata, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     """The strides under other sizes, as PyTorch works them out; None where no strides will do.
 
     Neighbouring dimensions that lie as one, from the last on, are divided anew.
     """
+    if of.is_contiguous:
+        return contiguous(shape)
     stride, at, old, new, step = [0] * len(shape), len(shape) - 1, 1, 1, of.stride[-1] if of.stride else 1
     for axis in reversed(range(of.ndim)):
         old *= of.shape[axis]

@@ -204,12 +204,14 @@ class Reached:
 
 
 def is_foreign(value: Any) -> bool:
-    """Whether a class or function is one of the standard library, of PyTorch or of NumPy."""
+    """Whether a class or function is one of the standard library, of PyTorch, of NumPy or of flopsight."""
     module = value.__module__
     if type(module) is not str:
         return True
     top = module.partition(".")[0]
-    return (top in ("torch", "numpy") and not module.startswith(_ENTERED)) or top in sys.stdlib_module_names
+    return (
+        top in ("torch", "numpy", "flopsight") and not module.startswith(_ENTERED)
+    ) or top in sys.stdlib_module_names
 
 
 def for_code(read: Callable[[types.CodeType], Read]) -> Callable[[types.CodeType], Read]:

@@ -56,15 +56,15 @@ class Replacement:
 
 
 class Detour(Replacement):
-    """In place of a method that many classes inherit: a function of the object and of a call's arguments.
+    """In place of a function or method: a function of the first argument, the others, and the keyword arguments.
 
-    The method stays what it is, and runs other code. With another method, Python would look at all classes below the
-    owner, and forget where it had found their attributes: `nn.Module` has hundreds.
-    there: the owner's method meanwhile. Where somebody has put another one in its place, that one calls this, and means
+    It stays what it is, for those who hold it, and runs other code. With another method, Python would look at all
+    classes below the owner, and forget where it had found their attributes: `nn.Module` has hundreds.
+    there: what the owner has meanwhile. Where somebody has put another one in its place, that one calls this, and means
     the original.
     """
 
-    def __init__(self, owner: type, name: str, instead: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]) -> None:
+    def __init__(self, owner: Any, name: str, instead: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]) -> None:
         value = FunctionType(_detour.__code__, globals(), name)
         value.__kwdefaults__ = {"_instead": instead}
         super().__init__(owner, name, value)
