@@ -166,7 +166,7 @@ def has_values(tensor: torch.Tensor) -> bool:
 def storage_key(tensor: torch.Tensor) -> int | None:
     """The same number for all tensors that share memory; None for a tensor that is not plain memory."""
     try:
-        return int(torch._C._storage_address(tensor))  # type: ignore[attr-defined]  # makes no object of the storage
+        return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):
         return None
 
