@@ -238,7 +238,23 @@ def parametrized():
     return layer
 
 
+def reordered(layer):
+    """With its bias first."""
+    weight = layer.weight
+    del layer.weight
+    layer.weight = weight
+    return layer
+
+
+def shadowed(layer):
+    """With an attribute that stands before the parameter of that name."""
+    object.__setattr__(layer, "bias", None)
+    return layer
+
+
 ODD = [
+    reordered(nn.Conv2d(4, 8, 3)), reordered(nn.Linear(4, 4)), reordered(nn.LayerNorm(4)), shadowed(nn.Conv2d(4, 8, 3)),
+    shadowed(nn.Linear(4, 5)), shadowed(nn.LayerNorm(4)), changed(nn.BatchNorm2d(4), running_var=None),
     changed(nn.Conv2d(4, 8, 3), stride=(1.0, 1.0)), changed(nn.Conv2d(4, 8, 3), stride=2),
     changed(nn.Conv2d(4, 8, 3), groups=2), changed(nn.Conv2d(4, 8, 3), stride=(Whole(2), 2)),
     changed(nn.Conv2d(4, 8, 3), _conv_forward=lambda x, w, b: x), changed(nn.Conv2d(4, 8, 3), forward=lambda x: x),

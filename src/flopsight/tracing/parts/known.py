@@ -25,12 +25,16 @@ from flopsight.tracing.operators.operation import OperatorInfo, is_taken_apart
 
 HELD_TO = "2.13."
 """The version of PyTorch that tests hold the tables to; in others its own code runs."""
+_DEVICES = {"cpu", "cuda"}
+"""On others, PyTorch has kernels of their own for some composite operators."""
 ITSELF = object()
 OPERATORS: dict[OperatorInfo, Callable[..., Any]] = {}
 """What composite operators run, given their arguments."""
 LAYERS: dict[type[nn.Module], Callable[..., Any]] = {}
-"""What the forward of a class's modules runs, given the module, the metadata of what it holds, and of its input."""
-_NOT_SURE = (RuntimeError, TypeError, ValueError, IndexError, AttributeError, FlopsightError)
+"""What the forward of a class's modules runs, given the module, the metadata of what it holds by name, and of its
+input.
+"""
+_NOT_SURE = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, FlopsightError)
 _AS_THEY_ARE = {Metadata, int, type(None)}
 
 
@@ -97,21 +101,29 @@ class Parts:
         found = OPERATORS.get(operator)
         if found is None or not all(map(_is_plain, args)):
             return None
-        return self._made(found, args[0], *map(metadata_in, args), **kwargs)
+        return self._made(found, *map(metadata_in, args), **kwargs)
 
     def layer(self, known: Known, given: Metadata) -> Composite | None:
         """What the forward of a module runs; None where that is not known."""
-        found = LAYERS.get(type(known.module))
-        return None if found is None else self._made(found, given, known.module, known.holding.metadata, given)
+        module = known.module
+        found = LAYERS.get(type(module))
+        if found is None:
+            return None
+        held = dict(zip((*module._parameters, *module._buffers), known.holding.metadata, strict=True))
+        if not held.keys().isdisjoint(module.__dict__):  # attributes that stand before what is held
+            return None
+        return self._made(lambda run, given: found(run, module, held, given), given)
 
-    def _made(self, function: Callable[..., Any], first: Any, *args: Any, **kwargs: Any) -> Composite | None:
+    def _made(self, function: Callable[..., Any], first: Metadata, *args: Any, **kwargs: Any) -> Composite | None:
+        if first.device.type not in _DEVICES:
+            return None
         records = self._records = []
         try:
-            result = function(self, *args, **kwargs)
+            result = function(self, first, *args, **kwargs)
         except _NOT_SURE:
             return None
         if result is ITSELF:
-            return Composite(records, metadata_in(first), 0, casts=False)
+            return Composite(records, first, 0, casts=False)
         return Composite(records, result, None, casts=False) if type(result) is Metadata else None
 
 

@@ -1,4 +1,4 @@
-"""What the forward of PyTorch's layers runs: given the module, the metadata of what it holds, and that of its input."""
+"""What the forward of PyTorch's layers runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RELU_IN_PLACE = info_of(_aten.relu_.default)
 _SIGMOID = info_of(_aten.sigmoid.default)
 _SILU = info_of(_aten.silu.default)
 _SILU_IN_PLACE = info_of(_aten.silu_.default)
-_Held = tuple[Metadata | None, ...]
+_Held = dict[str, Metadata | None]
 
 
 def _integers(values: Any) -> list[int]:
@@ -44,9 +44,8 @@ def _integers(values: Any) -> list[int]:
 def _convolution(operator: OperatorInfo, run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
     if module.padding_mode != "zeros" or type(module.padding) is not tuple:
         return None
-    weight, bias = held
     window = map(_integers, (module.stride, module.padding, module.dilation))
-    return run.of(operator, input, weight, bias, *window, *_integers((module.groups,)))
+    return run.of(operator, input, held["weight"], held["bias"], *window, *_integers((module.groups,)))
 
 
 layer(nn.Conv1d)(partial(_convolution, _CONV1D))
@@ -56,17 +55,16 @@ layer(nn.Conv3d)(partial(_convolution, _CONV3D))
 
 @layer(nn.Linear)
 def _linear(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
-    weight, bias = held
-    return run.of(_LINEAR, input, weight, bias)
+    return run.of(_LINEAR, input, held["weight"], held["bias"])
 
 
 def _batch_norm(ndim: tuple[int, ...], run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
     """With the statistics that it has kept."""
     if module.training or input.ndim not in ndim or module.eps < 0:
         return None
-    weight, bias, mean, var, _ = held
+    tensors = [held[name] for name in ("weight", "bias", "running_mean", "running_var")]
     momentum = 0.0 if module.momentum is None else float(module.momentum)
-    return run.of(_BATCH_NORM, input, weight, bias, mean, var, False, momentum, float(module.eps))
+    return run.of(_BATCH_NORM, input, *tensors, False, momentum, float(module.eps))
 
 
 layer(nn.BatchNorm1d)(partial(_batch_norm, (2, 3)))
@@ -76,8 +74,8 @@ layer(nn.BatchNorm3d)(partial(_batch_norm, (5,)))
 
 @layer(nn.LayerNorm)
 def _layer_norm(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
-    weight, bias = held
-    return run.of(_LAYER_NORM, input, _integers(module.normalized_shape), weight, bias, float(module.eps))
+    shape = _integers(module.normalized_shape)
+    return run.of(_LAYER_NORM, input, shape, held["weight"], held["bias"], float(module.eps))
 
 
 def _activation(

@@ -169,7 +169,14 @@ def batch_norm(
     """With statistics that are given, on a CPU; what a GPU would keep beside the result is empty."""
     held = weight, bias, running_mean, running_var
     per_channel = all(of is None or of.shape == input.shape[1:2] for of in held)
-    if training or running_mean is None or not per_channel or not input.numel or input.device.type != "cpu":
+    if (
+        training
+        or running_mean is None
+        or running_var is None
+        or not per_channel
+        or not input.numel
+        or input.device.type != "cpu"
+    ):
         return None
     if not is_taken_apart(_BATCH_NORM_IMPL_INDEX):
         return None
