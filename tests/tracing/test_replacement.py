@@ -1,10 +1,12 @@
-"""How calls of modules are followed: the method of `nn.Module` takes a detour meanwhile, whoever has replaced it."""
+"""What takes a detour while a run is active: the method of `nn.Module`, whoever has replaced it, and a look-up."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import nn
+from torch._library import simple_registry
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight import profile
 
@@ -85,3 +87,42 @@ def test_a_trace_inside_a_forward_calls_the_original():
             return self.inner(x)
 
     assert calls(Traces()) == {"": 1, "inner": 1, "inner.0": 1, "inner.0.linear": 1}
+
+
+class Doubling(TorchDispatchMode):
+    """A mode of the user's, that has a rule for one operator."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+class UnderAMode(nn.Module):
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+
+    def forward(self, x):
+        with Doubling():
+            return self.run(x)
+
+
+def test_a_rule_for_a_mode_of_the_users_is_asked_during_a_run_and_after_it():
+    asked = []
+    code = simple_registry.find_torch_dispatch_rule.__code__
+    with torch.library._scoped_library("flopsight_test", "FRAGMENT") as library:
+        library.define("twice(Tensor x) -> Tensor")
+        library.impl("twice", lambda x: 2 * x, "CPU")
+        library.impl("twice", torch.empty_like, "Meta")
+        twice = torch.ops.flopsight_test.twice.default
+
+        def rule(mode, func, types, args, kwargs):
+            asked.append(func)
+            return func(*args, **(kwargs or {}))
+
+        torch.library.register_torch_dispatch("flopsight_test::twice", Doubling, rule, lib=library)
+        profile(UnderAMode(twice), (2, 3))
+        assert asked == [twice]
+        with Doubling():
+            twice(torch.ones(2))
+        assert asked == [twice, twice]
+    assert simple_registry.find_torch_dispatch_rule.__code__ is code
