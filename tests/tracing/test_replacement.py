@@ -89,7 +89,7 @@ def test_a_trace_inside_a_forward_calls_the_original():
     assert calls(Traces()) == {"": 1, "inner": 1, "inner.0": 1, "inner.0.linear": 1}
 
 
-class Doubling(TorchDispatchMode):
+class WithARule(TorchDispatchMode):
     """A mode of the user's, that has a rule for one operator."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -102,7 +102,7 @@ class UnderAMode(nn.Module):
         self.run = run
 
     def forward(self, x):
-        with Doubling():
+        with WithARule():
             return self.run(x)
 
 
@@ -119,10 +119,10 @@ def test_a_rule_for_a_mode_of_the_users_is_asked_during_a_run_and_after_it():
             asked.append(func)
             return func(*args, **(kwargs or {}))
 
-        torch.library.register_torch_dispatch("flopsight_test::twice", Doubling, rule, lib=library)
+        torch.library.register_torch_dispatch("flopsight_test::twice", WithARule, rule, lib=library)
         profile(UnderAMode(twice), (2, 3))
         assert asked == [twice]
-        with Doubling():
+        with WithARule():
             twice(torch.ones(2))
         assert asked == [twice, twice]
     assert simple_registry.find_torch_dispatch_rule.__code__ is code

@@ -117,16 +117,26 @@ class Booking(TorchDispatchMode):
         results: Any = None,
     ) -> Call:
         """The remembered call, or a new one: with these results, or those that the operator's rules tell."""
-        call = self._memo.get(key)
+        call: Call | None = self._memo.get(key)
         if call is None:
             metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
-            results = infer(info, metas, named) if results is None else results
-            call = self._remember(info, key, metas, named, results)
+            call = self.call_of(info, key, metas, named, results)
         return call
 
-    def call_of(self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """The remembered call, or a new one, on arguments with `Metadata` for tensors."""
-        return self._memo.get(key) or self._remember(info, key, args, kwargs, infer(info, args, kwargs))
+    def call_of(
+        self,
+        info: OperatorInfo,
+        key: tuple[Any, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        results: Any = None,
+    ) -> Call:
+        """The same, on arguments with `Metadata` for tensors."""
+        call: Call | None = self._memo.get(key)
+        if call is None:
+            results = infer(info, args, kwargs) if results is None else results
+            call = self._remember(info, key, args, kwargs, results)
+        return call
 
     def _remember(
         self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
@@ -172,7 +182,7 @@ class Booking(TorchDispatchMode):
         with self.scopes.muted():
             out = run()
         self.ledger.owner = None
-        self._add_to_key((*args, *kwargs.values()), [])
+        self._add_to_key((*args, *kwargs.values()), [])  # finds the owner of what it uses
         return self.book_made(info_of(func), args, kwargs, out)
 
     def pretend(self, info: OperatorInfo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

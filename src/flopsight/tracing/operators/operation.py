@@ -78,6 +78,16 @@ class OperatorInfo:
         named.update(kwargs)
         return named if len(named) == len(self.arguments) else {**self.defaults, **named}
 
+    def without_defaults(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Positional arguments as PyTorch hands them to a mode: without the last ones that are the defaults."""
+        count = len(args)
+        while count and (name := self.arguments[count - 1]) in self.defaults:
+            default = self.defaults[name]
+            if type(args[count - 1]) is not type(default) or args[count - 1] != default:
+                break
+            count -= 1
+        return args[:count]
+
 
 _infos: dict[int, OperatorInfo] = {}
 """By the `id` of the overload, which is slow to hash, and which its facts keep alive."""

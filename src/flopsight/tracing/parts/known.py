@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
 
 from flopsight.calls import Operation
 from flopsight.errors import FlopsightError
@@ -21,7 +22,7 @@ from flopsight.tracing.fake import Fake, Metadata, metadata_in, sizing
 from flopsight.tracing.inventory import is_plain
 from flopsight.tracing.memo import Composite, hashable
 from flopsight.tracing.modules import Known
-from flopsight.tracing.operators.operation import OperatorInfo, is_taken_apart
+from flopsight.tracing.operators.operation import OperatorInfo, info_of, is_taken_apart
 
 HELD_TO = "2.13."
 """The version of PyTorch that tests hold the tables to; in others its own code runs."""
@@ -38,11 +39,11 @@ _NOT_SURE = (RuntimeError, TypeError, ValueError, LookupError, AttributeError, F
 _AS_THEY_ARE = {Metadata, int, type(None)}
 
 
-def parts(*operators: OperatorInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def parts(*operators: OpOverload) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the decorated function as what `operators` run."""
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
-        OPERATORS.update(dict.fromkeys(operators, function))
+        OPERATORS.update(dict.fromkeys(map(info_of, operators), function))
         return function
 
     return declare
@@ -79,26 +80,29 @@ class Parts:
         self._booking = booking
         self._records: list[Operation] = []
 
-    def __call__(self, operator: OperatorInfo, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, operator: OpOverload, *args: Any, **kwargs: Any) -> Any:
         """The results of an operator that is not composite."""
-        key = [operator, *[value if type(value) in _AS_THEY_ARE else hashable(value) for value in args]]
+        info = info_of(operator)
+        args = info.without_defaults(args)
+        key = [info, *[value if type(value) in _AS_THEY_ARE else hashable(value) for value in args]]
         if kwargs:
             key += (tuple(kwargs), *map(hashable, kwargs.values()))
-        call = self._booking.call_of(operator, tuple(key), args, kwargs)
+        call = self._booking.call_of(info, tuple(key), args, kwargs)
         self._records.append(call.operation)
         return call.results
 
-    def written(self, operator: OperatorInfo, *args: Any) -> Any:
+    def written(self, operator: OpOverload, *args: Any) -> Any:
         """The result of an operator that writes to its first argument, and leaves it in size as it is."""
         return ITSELF if self(operator, *args) is args[0] else None
 
-    def of(self, operator: OperatorInfo, *args: Any) -> Any:
+    def of(self, operator: OpOverload, *args: Any) -> Any:
         """The result of a composite operator."""
-        return OPERATORS[operator](self, *args) if is_taken_apart(operator) else None
+        info = info_of(operator)
+        return OPERATORS[info](self, *args) if is_taken_apart(info) else None
 
-    def operator(self, operator: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Composite | None:
+    def operator(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Composite | None:
         """What a composite operator runs; None where that is not known."""
-        found = OPERATORS.get(operator)
+        found = OPERATORS.get(info)
         if found is None or not all(map(_is_plain, args)):
             return None
         return self._made(found, *map(metadata_in, args), **kwargs)

@@ -7,30 +7,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
 
 from flopsight.tracing.fake import Metadata
-from flopsight.tracing.operators.operation import OperatorInfo, info_of
 from flopsight.tracing.parts.known import ITSELF, Parts, layer
 
 _aten = torch.ops.aten
-_ADAPTIVE_AVG_POOL2D = info_of(_aten.adaptive_avg_pool2d.default)
-_BATCH_NORM = info_of(_aten.batch_norm.default)
-_CONV1D = info_of(_aten.conv1d.default)
-_CONV2D = info_of(_aten.conv2d.default)
-_CONV3D = info_of(_aten.conv3d.default)
-_DROPOUT = info_of(_aten.dropout.default)
-_FLATTEN = info_of(_aten.flatten.using_ints)
-_GELU = info_of(_aten.gelu.default)
-_HARDSWISH = info_of(_aten.hardswish.default)
-_HARDSWISH_IN_PLACE = info_of(_aten.hardswish_.default)
-_LAYER_NORM = info_of(_aten.layer_norm.default)
-_LINEAR = info_of(_aten.linear.default)
-_MAX_POOL2D = info_of(_aten.max_pool2d.default)
-_RELU = info_of(_aten.relu.default)
-_RELU_IN_PLACE = info_of(_aten.relu_.default)
-_SIGMOID = info_of(_aten.sigmoid.default)
-_SILU = info_of(_aten.silu.default)
-_SILU_IN_PLACE = info_of(_aten.silu_.default)
 _Held = dict[str, Metadata | None]
 
 
@@ -41,21 +23,21 @@ def _integers(values: Any) -> list[int]:
     raise TypeError
 
 
-def _convolution(operator: OperatorInfo, run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
+def _convolution(operator: OpOverload, run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
     if module.padding_mode != "zeros" or type(module.padding) is not tuple:
         return None
     window = map(_integers, (module.stride, module.padding, module.dilation))
     return run.of(operator, input, held["weight"], held["bias"], *window, *_integers((module.groups,)))
 
 
-layer(nn.Conv1d)(partial(_convolution, _CONV1D))
-layer(nn.Conv2d)(partial(_convolution, _CONV2D))
-layer(nn.Conv3d)(partial(_convolution, _CONV3D))
+layer(nn.Conv1d)(partial(_convolution, _aten.conv1d.default))
+layer(nn.Conv2d)(partial(_convolution, _aten.conv2d.default))
+layer(nn.Conv3d)(partial(_convolution, _aten.conv3d.default))
 
 
 @layer(nn.Linear)
 def _linear(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
-    return run.of(_LINEAR, input, held["weight"], held["bias"])
+    return run.of(_aten.linear.default, input, held["weight"], held["bias"])
 
 
 def _batch_norm(ndim: tuple[int, ...], run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
@@ -64,7 +46,7 @@ def _batch_norm(ndim: tuple[int, ...], run: Parts, module: Any, held: _Held, inp
         return None
     tensors = [held[name] for name in ("weight", "bias", "running_mean", "running_var")]
     momentum = 0.0 if module.momentum is None else float(module.momentum)
-    return run.of(_BATCH_NORM, input, *tensors, False, momentum, float(module.eps))
+    return run.of(_aten.batch_norm.default, input, *tensors, False, momentum, float(module.eps))
 
 
 layer(nn.BatchNorm1d)(partial(_batch_norm, (2, 3)))
@@ -75,33 +57,33 @@ layer(nn.BatchNorm3d)(partial(_batch_norm, (5,)))
 @layer(nn.LayerNorm)
 def _layer_norm(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
     shape = _integers(module.normalized_shape)
-    return run.of(_LAYER_NORM, input, shape, held["weight"], held["bias"], float(module.eps))
+    return run.of(_aten.layer_norm.default, input, shape, held["weight"], held["bias"], float(module.eps))
 
 
 def _activation(
-    operator: OperatorInfo, in_place: OperatorInfo, run: Parts, module: Any, held: _Held, input: Metadata
+    operator: OpOverload, in_place: OpOverload, run: Parts, module: Any, held: _Held, input: Metadata
 ) -> Any:
     return run.written(in_place, input) if module.inplace else run(operator, input)
 
 
-layer(nn.ReLU)(partial(_activation, _RELU, _RELU_IN_PLACE))
-layer(nn.SiLU)(partial(_activation, _SILU, _SILU_IN_PLACE))
-layer(nn.Hardswish)(partial(_activation, _HARDSWISH, _HARDSWISH_IN_PLACE))
+layer(nn.ReLU)(partial(_activation, _aten.relu.default, _aten.relu_.default))
+layer(nn.SiLU)(partial(_activation, _aten.silu.default, _aten.silu_.default))
+layer(nn.Hardswish)(partial(_activation, _aten.hardswish.default, _aten.hardswish_.default))
 
 
 @layer(nn.Sigmoid)
 def _sigmoid(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
-    return run(_SIGMOID, input)
+    return run(_aten.sigmoid.default, input)
 
 
 @layer(nn.GELU)
 def _gelu(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
-    return run(_GELU, input) if module.approximate == "none" else None
+    return run(_aten.gelu.default, input) if module.approximate == "none" else None
 
 
 @layer(nn.Dropout)
 def _dropout(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
-    return run.of(_DROPOUT, input, float(module.p), module.training)
+    return run.of(_aten.dropout.default, input, float(module.p), module.training)
 
 
 @layer(nn.Identity)
@@ -115,15 +97,15 @@ def _max_pool2d(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
         return None
     given = module.kernel_size, module.stride, module.padding, module.dilation
     window = [_integers((of,) if type(of) is int else of) for of in given]
-    return run.of(_MAX_POOL2D, input, *window, module.ceil_mode)
+    return run.of(_aten.max_pool2d.default, input, *window, module.ceil_mode)
 
 
 @layer(nn.AdaptiveAvgPool2d)
 def _adaptive_avg_pool2d(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
     size = module.output_size
-    return run.of(_ADAPTIVE_AVG_POOL2D, input, _integers((size, size) if type(size) is int else size))
+    return run.of(_aten.adaptive_avg_pool2d.default, input, _integers((size, size) if type(size) is int else size))
 
 
 @layer(nn.Flatten)
 def _flatten(run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
-    return run.of(_FLATTEN, input, *_integers((module.start_dim, module.end_dim)))
+    return run.of(_aten.flatten.using_ints, input, *_integers((module.start_dim, module.end_dim)))

@@ -31,6 +31,7 @@ MOST = 100_000
 
 Read = TypeVar("Read")
 _LRU = functools._lru_cache_wrapper
+_LIBRARIES = ("torch", "numpy", "flopsight")
 _ENTERED = ("torch.optim", "torch.amp", "torch.cuda.amp")
 """Where PyTorch's own classes are whose objects hold a training loop's state: schedulers, gradient scalers."""
 _CONTAINERS = (dict, list, set, deque)
@@ -209,9 +210,7 @@ def is_foreign(value: Any) -> bool:
     if type(module) is not str:
         return True
     top = module.partition(".")[0]
-    return (
-        top in ("torch", "numpy", "flopsight") and not module.startswith(_ENTERED)
-    ) or top in sys.stdlib_module_names
+    return top in sys.stdlib_module_names or (top in _LIBRARIES and not module.startswith(_ENTERED))
 
 
 def for_code(read: Callable[[types.CodeType], Read]) -> Callable[[types.CodeType], Read]:
