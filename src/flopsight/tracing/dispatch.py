@@ -12,7 +12,7 @@ from torch._ops import OpOverload
 
 from flopsight.tracing.booking import Booking
 from flopsight.tracing.constructs import autocast, control_flow, higher_order, nested
-from flopsight.tracing.constructs.compiled import as_original
+from flopsight.tracing.constructs.compiled import AS_ORIGINAL
 from flopsight.tracing.constructs.distributed import is_sharding_rule
 from flopsight.tracing.constructs.grad_mode import AsksAutograd, NeedsAutograd, decides, refuse_unknown
 from flopsight.tracing.constructs.threads import followed
@@ -36,6 +36,7 @@ _BY_SHAPE = {
     for name in ("contiguous", "expand_as", "flatten", "reshape", "to", "type_as", "unflatten", "view_as")
 }
 """Composite operators that have no use for the values of a tensor of integers."""
+_FRESH = torch.ops.aten.lift_fresh.default
 _DEVICE = torch.ops.prim.device.default
 """What autograd asks of PyTorch's own fake tensors; no operator of the dispatcher's."""
 
@@ -54,22 +55,19 @@ class Dispatcher(Booking):
     def active(self) -> Iterator[None]:
         """The mode, and below autograd if so made."""
         nested.prepare()
-        with ExitStack() as stack:
+        with ExitStack() as stack, higher_order.uncompiled_attention(), followed(self):
             if self.below_autograd:
                 stack.enter_context(self.without_autograd())
                 self._known = known = parts_of(self)
                 self.scopes.leaves = Leaves(self.scopes.modules, self.ledger, self._memo, known)
             else:
                 stack.enter_context(composites.as_without_a_mode())
-            stack.enter_context(_RULES.active())
-            stack.enter_context(as_original())
-            stack.enter_context(higher_order.uncompiled_attention())
-            stack.enter_context(control_flow.uncompiled())
-            stack.enter_context(followed(self))
+            for aside in (_RULES, *AS_ORIGINAL, *control_flow.UNCOMPILED):
+                stack.enter_context(aside)
             if self.selections is not None:
                 stack.enter_context(ordinary_boxes())
-            stack.enter_context(self)
-            yield
+            with self:
+                yield
 
     # --- dispatch ----------------------------------------------------------------------------------------------
 
@@ -94,6 +92,8 @@ class Dispatcher(Booking):
             if self._sharded and is_sharding_rule():
                 return func(*args, **(kwargs or {}))
         self.ledger.owner = None
+        if func is _FRESH and type(args[0]) is torch.Tensor and not self.execute:
+            return self._fresh(args[0])
         info = info_of(func)
         key: list[Any] = [info]
         bits = self._add_to_key(args, key)
@@ -125,6 +125,14 @@ class Dispatcher(Booking):
         if func is _DEVICE:
             return args[0].device
         return self._dispatch(info, tuple(key), bits, args, kwargs or {})
+
+    def _fresh(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor that `torch.tensor` has just made, for a number that is assigned, say."""
+        info, of = info_of(_FRESH), metadata_of(tensor)
+        self.ledger.unrepeatable += 1
+        self.ledger.book(self.call_of(info, (info, of), (of,), {}, of).operation)
+        self.tensors.note_made(tensor)
+        return tensor
 
     def _dispatch(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch.nn import Parameter
 
-from flopsight.tracing.fake import Fake, metadata_of
+from flopsight.tracing.fake import Fake, has_values, metadata_of
+from flopsight.tracing.inventory import Held
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.operators.operation import packed_tensors
@@ -31,7 +32,8 @@ class Keys:
         """Add the metadata of a tensor that is not fake to the key; what it is, as bits."""
         held = self._held.get(id(tensor))
         if held is None:
-            held = self._modules.held_at(tensor)
+            made = self._tensors.is_made(tensor)
+            held = Held(metadata_of(tensor), not has_values(tensor)) if made else self._modules.held_at(tensor)
         key.append(held.metadata)
         if held.path is not None:
             self._ledger.owner = held.path

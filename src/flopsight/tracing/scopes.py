@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -201,14 +201,19 @@ class Scopes:
         """Follow this thread's module calls and optimizer steps; put the modules back as they were at the end."""
         outer = active()
         activate(self)
-        with ExitStack() as stack:
+        try:
+            with _MODULE_CALL:
+                before = optim.register_optimizer_step_pre_hook(self._step_begins)
+                after = optim.register_optimizer_step_post_hook(self._step_ends)
+                try:
+                    yield
+                finally:
+                    before.remove()
+                    after.remove()
+        finally:
+            activate(outer)
             if self.modules.state is not None:
-                stack.callback(self.modules.state.restore)
-            stack.callback(activate, outer)
-            stack.enter_context(_MODULE_CALL.active())
-            stack.callback(optim.register_optimizer_step_pre_hook(self._step_begins).remove)
-            stack.callback(optim.register_optimizer_step_post_hook(self._step_ends).remove)
-            yield
+                self.modules.state.restore()
 
 
 def has_hooks(module: nn.Module) -> bool:

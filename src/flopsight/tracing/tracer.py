@@ -6,7 +6,7 @@ import gc
 import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -200,27 +200,30 @@ def _trace(request: Request, *, below_autograd: bool, at_once: bool) -> Profile:
 
 
 def _run(request: Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:
-    with ExitStack() as stack:
-        stack.callback(dispatcher.tensors.restore)
-        stack.enter_context(cleared_store())
-        stack.enter_context(scopes.watching())
-        stack.enter_context(dispatcher.active())
-        try:
-            with torch.enable_grad() if request.backward else nullcontext():
-                if request.backward or request.memory:
-                    step = Step(request.loss, request.optimizer, scopes, dispatcher)
-                    step.run(partial(request.run, *args, **kwargs), (args, kwargs), backward=request.backward)
-                else:
-                    finished(request.run(*args, **kwargs))
-        except FlopsightError:
-            raise
-        except Exception as error:
-            if awaited_gradients(error):
-                raise InputError(
-                    "A DistributedDataParallel model has run a forward whose backward has not run yet, and waits for "
-                    "its gradients; run that backward first, or profile the model inside (model.module)."
-                ) from error
-            raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
+    try:
+        with cleared_store(), scopes.watching(), dispatcher.active():
+            _run_model(request, args, kwargs, scopes, dispatcher)
+    finally:
+        dispatcher.tensors.restore()
+
+
+def _run_model(request: Request, args: Any, kwargs: dict[str, Any], scopes: Scopes, dispatcher: Dispatcher) -> None:
+    try:
+        with torch.enable_grad() if request.backward else nullcontext():
+            if request.backward or request.memory:
+                step = Step(request.loss, request.optimizer, scopes, dispatcher)
+                step.run(partial(request.run, *args, **kwargs), (args, kwargs), backward=request.backward)
+            else:
+                finished(request.run(*args, **kwargs))
+    except FlopsightError:
+        raise
+    except Exception as error:
+        if awaited_gradients(error):
+            raise InputError(
+                "A DistributedDataParallel model has run a forward whose backward has not run yet, and waits for "
+                "its gradients; run that backward first, or profile the model inside (model.module)."
+            ) from error
+        raise ModelError(_model_sentence(error, scopes, args, kwargs)) from error
 
 
 def _model_sentence(error: Exception, scopes: Scopes, args: Any, kwargs: Any) -> str:

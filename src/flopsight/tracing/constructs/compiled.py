@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -63,7 +62,7 @@ class _Originals(MetaPathFinder):
         self._stance: Any = None
         self._off: list[str] = []
 
-    def begin(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             self._runs += 1
             if self._runs > 1:
@@ -74,7 +73,7 @@ class _Originals(MetaPathFinder):
             else:
                 sys.meta_path.insert(0, self)
 
-    def end(self) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._lock:
             self._runs -= 1
             if self._runs:
@@ -127,15 +126,5 @@ def _warns_of_hooks() -> bool:
 
 
 _HOOKS = Replacement(nn.modules.module, "_has_any_global_hook", _warns_of_hooks)
-_ORIGINALS = _Originals()
-
-
-@contextmanager
-def as_original() -> Iterator[None]:
-    """Compiled code that is called inside runs uncompiled; `torch.compile` is as before at the end."""
-    _ORIGINALS.begin()
-    try:
-        with _HOOKS.active():
-            yield
-    finally:
-        _ORIGINALS.end()
+AS_ORIGINAL = _Originals(), _HOOKS
+"""Compiled code that is called inside these runs uncompiled; `torch.compile` is as before at the end."""

@@ -8,8 +8,7 @@ return. A loop is as long as it really is, so what it holds is counted that ofte
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from inspect import Parameter
 from typing import Any
@@ -73,15 +72,10 @@ def _check_arguments(operator: HigherOrderOperator) -> None:
             )
 
 
-_COMPILE = Replacement(utils, "_hop_compile_and_call", _uncompiled)
 _DISPATCH = Replacement(HigherOrderOperator, "dispatch", _dispatch)
-
-
-@contextmanager
-def uncompiled() -> Iterator[None]:
-    """Operators of control flow are neither compiled nor traced meanwhile."""
-    with _COMPILE.active(), _DISPATCH.active():
-        yield
+_COMPILE = Replacement(utils, "_hop_compile_and_call", _uncompiled)
+UNCOMPILED = _COMPILE, _DISPATCH
+"""Operators of control flow are neither compiled nor traced inside these."""
 
 
 def _cond(dispatcher: Booking, pred: Any, true_fn: Any, false_fn: Any, operands: Any = ()) -> Any:

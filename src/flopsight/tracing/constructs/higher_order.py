@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, get_args
 
@@ -31,15 +30,10 @@ FOLLOWED = {
 _NO_COMPILE = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 
 
-@contextmanager
-def uncompiled_attention() -> Iterator[None]:
+def uncompiled_attention() -> AbstractContextManager[None]:
     """`flex_attention` does not compile itself meanwhile, which would trace into the dispatch mode."""
     module = sys.modules.get("torch.nn.attention.flex_attention")
-    if module is None:
-        yield
-        return
-    with _uncompiled(module).active():
-        yield
+    return nullcontext() if module is None else _uncompiled(module)
 
 
 @cache

@@ -156,7 +156,7 @@ def followed(dispatcher: Booking) -> Iterator[None]:
     scopes = dispatcher.scopes
     scopes.dispatcher = dispatcher
     try:
-        with _START.active(), _SUBMIT.active():
+        with _START, _SUBMIT:
             yield
     finally:
         works = list(_all_works(scopes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from types import FunctionType, MethodType
 from typing import Any
 
 from torch import nn
@@ -38,6 +39,12 @@ class Signature:
 
     def name(self, at: int) -> str:
         """The name of the parameter at that position; the position as text if it has none."""
+        run = self._run.forward if isinstance(self._run, nn.Module) else self._run
+        function = run.__func__ if isinstance(run, MethodType) else run
+        if isinstance(function, FunctionType) and not vars(function):  # what decorators leave
+            names = function.__code__.co_varnames[function is not run : function.__code__.co_argcount]
+            if at < len(names):
+                return names[at]
         parameter = self._parameter(at)
         return str(at) if parameter is None else parameter.name
 

@@ -93,7 +93,7 @@ class Following:
         token = sizing.set(self)
         with ExitStack() as stack:
             for replacement in _ASKED:
-                stack.enter_context(replacement.active())
+                stack.enter_context(replacement)
             stack.enter_context(_Handed(self))
             try:
                 yield

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import Lock
 from types import FunctionType
 from typing import Any
 
 
 class Replacement:
-    """A value in place of another's attribute while any run is active, in whatever order the runs end.
+    """A value in place of another's attribute while it is entered by any run, in whatever order the runs end.
 
-    It is there for all threads, and a function passes on to `original` what is none of a run's.
+    It is there for all threads, and a function passes on to `original` what is none of a run's. Nothing happens where
+    this version of the library has no such attribute.
     """
 
     def __init__(self, owner: Any, name: str, value: Any) -> None:
@@ -21,28 +21,27 @@ class Replacement:
         self._value = value
         self._lock = Lock()
         self._runs = 0
+        self._placed = False
         self.original: Any = getattr(owner, name, value)
 
     def aside(self) -> Any:
         """What stands there while no run is active."""
         with self._lock:
-            return self._aside() if self._runs else getattr(self._owner, self._name, None)
+            return self._aside() if self._placed else getattr(self._owner, self._name, None)
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """In place meanwhile; nothing happens where this version of the library has no such attribute."""
+    def __enter__(self) -> None:
         with self._lock:
-            there = self._runs > 0 or hasattr(self._owner, self._name)
-            if there and self._runs == 0:
+            if self._runs == 0 and hasattr(self._owner, self._name):
                 self._begin()
-            self._runs += there
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._runs -= there
-                if there and self._runs == 0:
-                    self._end()
+                self._placed = True
+            self._runs += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._runs -= 1
+            if self._runs == 0 and self._placed:
+                self._placed = False
+                self._end()
 
     def _aside(self) -> Any:
         return self.original

@@ -71,6 +71,10 @@ class UserTensors:
             for item in out:
                 self.note_made(item)
 
+    def is_made(self, tensor: torch.Tensor) -> bool:
+        """Whether the run made this tensor's memory."""
+        return bool(self._made) and storage_key(tensor) in self._made
+
     def note_overwritten(self, tensor: torch.Tensor) -> None:
         """The values of a tensor are no longer what its memory holds."""
         if type(tensor) is Deferred:

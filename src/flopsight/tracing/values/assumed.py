@@ -6,7 +6,7 @@ Floating-point inputs have none: what they decide depends on the data, and is re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -31,16 +31,24 @@ class Assumed:
         signature: Signature,
         say: Callable[[str], None],
     ) -> None:
+        self._args, self._kwargs, self._signature = args, kwargs, signature
         self._say = say
-        named = [(signature.name(at), value) for at, value in enumerate(args)] + list(kwargs.items())
-        self._names = {id(spec): name for top, value in named for name, spec in specs_in(value, top)}
-        self._masks = {id(tensor) for name, value in named if "mask" in name.lower() for tensor in tensors_in(value)}
-        self._shapes = [(name, tuple(item.shape)) for name, value in named for item in _all_given(value)]
         self._modules = modules
+
+    @cached_property
+    def _named(self) -> list[tuple[str, Any]]:
+        """The arguments by name."""
+        return [(self._signature.name(at), value) for at, value in enumerate(self._args)] + list(self._kwargs.items())
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        """The names of the specs, by `id`."""
+        return {id(spec): name for top, value in self._named for name, spec in specs_in(value, top)}
 
     def is_mask(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor is given as a mask: layers look at its values, to see whether it is causal."""
-        return id(tensor) in self._masks
+        masks = (value for name, value in self._named if "mask" in name.lower())
+        return any(tensor is each for value in masks for each in tensors_in(value))
 
     def values(self, spec: Spec, device: torch.device) -> Callable[[], torch.Tensor] | None:
         """What makes a tensor of integers or truth values for `spec`; None where there is nothing to go by."""
@@ -86,8 +94,9 @@ class Assumed:
     def _length(self, name: str, shape: tuple[int, ...]) -> tuple[int, str] | None:
         """The full length of the sequences that are given beside (`targets` for `target_lengths`): no padding."""
         whose = name.partition("_len")[0]
-        namesakes = [other for named, other in self._shapes if named.startswith(whose) and named != name]
-        for other in namesakes or [other for _, other in self._shapes]:
+        shapes = [(named, tuple(item.shape)) for named, value in self._named for item in _all_given(value)]
+        namesakes = [other for named, other in shapes if named.startswith(whose) and named != name]
+        for other in namesakes or [other for _, other in shapes]:
             if len(other) > 1 and len(shape) == 1 and shape[0] in other[:2]:
                 length = other[1] if other[0] == shape[0] else other[0]
                 return length, f"is {length} everywhere, the full length of a sequence"

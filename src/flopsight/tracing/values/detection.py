@@ -29,7 +29,7 @@ def ordinary_boxes() -> Iterator[None]:
     with ExitStack() as stack:
         if "torchvision.models.detection.roi_heads" in sys.modules:
             for replacement in _replacements():
-                stack.enter_context(replacement.active())
+                stack.enter_context(replacement)
         yield
 
 
