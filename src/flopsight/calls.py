@@ -15,9 +15,8 @@ Specs = TensorSpec | tuple["Specs", ...] | None
 """The tensors passed as one argument: one, a list of them, or none."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Operation:
-    """One kind of operator call: the operator with the metadata of its arguments.
+class Operation(NamedTuple):
+    """One kind of operator call: the operator with the metadata of its arguments. Each is equal to itself alone.
 
     operator: `namespace::name.overload`. family: the kind of work, which conventions go by.
     inputs: tensors by schema name. arguments: everything else by schema name, as plain values.
@@ -55,6 +54,11 @@ class Operation:
     def written_bytes(self) -> int:
         """Bytes of all results."""
         return sum(spec.nbytes for spec in self.outputs)
+
+
+Operation.__eq__ = object.__eq__  # type: ignore[method-assign]
+Operation.__ne__ = object.__ne__  # type: ignore[method-assign]
+Operation.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 def opened(specs: Specs) -> Iterator[TensorSpec]:

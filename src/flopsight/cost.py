@@ -7,7 +7,6 @@ can be computed from it: see `flopsight.conventions`.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from math import prod
 
@@ -21,9 +20,8 @@ _ITEMSIZES = {
 }  # fmt: skip
 
 
-def product(sizes: Iterable[int]) -> int:
-    """The product of sizes; 1 for none. Works on symbols as well."""
-    return prod(sizes)
+product = prod
+"""The product of sizes; 1 for none. Works on symbols as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,7 @@ class Evaluation:
 
     def operation(self, of: Operation) -> Operation:
         """The same call with numbers for sizes."""
-        return replace(
-            of,
+        return of._replace(
             inputs={name: self.specs(specs) for name, specs in of.inputs.items()},
             arguments={name: self.number(value) for name, value in of.arguments.items()},
             outputs=tuple(map(self.spec, of.outputs)),

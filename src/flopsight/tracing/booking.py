@@ -119,8 +119,8 @@ class Booking(TorchDispatchMode):
         """The remembered call, or a new one: with these results, or those that the operator's rules tell."""
         call: Call | None = self._memo.get(key)
         if call is None:
-            metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
-            call = self.call_of(info, key, metas, named, results)
+            named = {name: metadata_in(value) for name, value in kwargs.items()} if kwargs else kwargs
+            call = self._new(info, key, tuple(map(metadata_in, args)), named, results)
         return call
 
     def call_of(
@@ -133,14 +133,17 @@ class Booking(TorchDispatchMode):
     ) -> Call:
         """The same, on arguments with `Metadata` for tensors."""
         call: Call | None = self._memo.get(key)
-        if call is None:
-            results = infer(info, args, kwargs) if results is None else results
-            call = self._remember(info, key, args, kwargs, results)
-        return call
+        return self._new(info, key, args, kwargs, results) if call is None else call
 
-    def _remember(
-        self, info: OperatorInfo, key: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any], results: Any
+    def _new(
+        self,
+        info: OperatorInfo,
+        key: tuple[Any, ...],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        results: Any = None,
     ) -> Call:
+        results = infer(info, args, kwargs) if results is None else results
         record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs, self._apart))
         call = self._memo[key] = Call(info, record, results)
         return call
@@ -171,7 +174,7 @@ class Booking(TorchDispatchMode):
         """Book a call whose results are there already."""
         metas, named = tuple(map(metadata_in, args)), {name: metadata_in(value) for name, value in kwargs.items()}
         key = ("made", info, hashable(metas), hashable(tuple(named.values())), hashable(metadata_in(out)))
-        call = self._memo.get(key) or self._remember(info, key, metas, named, metadata_in(out))
+        call = self._memo.get(key) or self._new(info, key, metas, named, metadata_in(out))
         self.ledger.book(call.operation)
         return out
 
@@ -179,7 +182,7 @@ class Booking(TorchDispatchMode):
         self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[[], Any]
     ) -> Any:
         """Book a composite operator as one call; what it is made of is run, and not booked."""
-        with self.scopes.muted():
+        with self.scopes.quiet():
             out = run()
         self.ledger.owner = None
         self._add_to_key((*args, *kwargs.values()), [])  # finds the owner of what it uses

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from types import NoneType
 from typing import Any
 
 import torch
@@ -21,8 +22,9 @@ from flopsight.tracing.keys import CONSTANT, DEFERRED, FAKE, VALUELESS
 from flopsight.tracing.leaves import Leaves
 from flopsight.tracing.memo import Call, Composite
 from flopsight.tracing.operators import composites
-from flopsight.tracing.operators.operation import OperatorInfo, info_of, is_factory, is_taken_apart
+from flopsight.tracing.operators.operation import INFOS, OperatorInfo, info_of, is_factory, is_taken_apart
 from flopsight.tracing.parts import Parts, parts_of
+from flopsight.tracing.parts.indexing import assigned
 from flopsight.tracing.untouched.replacement import Detour
 from flopsight.tracing.values import constants
 from flopsight.tracing.values.by_values import BY_VALUES
@@ -60,6 +62,7 @@ class Dispatcher(Booking):
                 stack.enter_context(self.without_autograd())
                 self._known = known = parts_of(self)
                 self.scopes.leaves = Leaves(self.scopes.modules, self.ledger, self._memo, known)
+                self.scopes.assigns = None if known is None else self._assigns
             else:
                 stack.enter_context(composites.as_without_a_mode())
             for aside in (_RULES, *AS_ORIGINAL, *control_flow.UNCOMPILED):
@@ -94,7 +97,7 @@ class Dispatcher(Booking):
         self.ledger.owner = None
         if func is _FRESH and type(args[0]) is torch.Tensor and not self.execute:
             return self._fresh(args[0])
-        info = info_of(func)
+        info = INFOS.get(id(func)) or info_of(func)
         key: list[Any] = [info]
         bits = self._add_to_key(args, key)
         if kwargs:
@@ -126,6 +129,23 @@ class Dispatcher(Booking):
             return args[0].device
         return self._dispatch(info, tuple(key), bits, args, kwargs or {})
 
+    def _assigns(self, to: Fake, index: Any, value: Any) -> bool:
+        """Book the assignment of a number to a part of a stand-in, if what it runs is known; whether it is."""
+        if type(value) not in (int, float) or not self.scopes.leaves.is_plain():
+            return False
+        of, form = metadata_of(to), _form(index)
+        if form is None or of.device.type != "cpu" or not of.dtype.is_floating_point:
+            return False
+        key = assigned, of, form
+        call = self._memo.get(key)
+        if call is None and self._known is not None and (call := self._known.made(assigned, of, form)) is not None:
+            self._memo[key] = call
+        if call is None:
+            return False
+        self.ledger.owner = None
+        self.ledger.book_all(call.records)
+        return True
+
     def _fresh(self, tensor: torch.Tensor) -> torch.Tensor:
         """A tensor that `torch.tensor` has just made, for a number that is assigned, say."""
         info, of = info_of(_FRESH), metadata_of(tensor)
@@ -156,7 +176,7 @@ class Dispatcher(Booking):
             return self.book_made(info, args, kwargs, found)
         call = self.call(info, key, args, kwargs)
         self.ledger.book(call.operation)
-        return self.pretend(info, call, args, kwargs)
+        return make(call.single) if call.single is not None else self.pretend(info, call, args, kwargs)
 
     def _composite(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -193,6 +213,22 @@ class Dispatcher(Booking):
                 return composites.take_apart(info.func, args, kwargs)
         finally:
             torch._C._pop_torch_dispatch_stack(None)
+
+
+def _form(index: Any) -> tuple[Any, ...] | None:
+    """An index of integers and slices as a key; None for another."""
+    form: list[Any] = []
+    for item in index if type(index) is tuple else (index,):
+        if type(item) is slice:
+            bounds = item.start, item.stop, item.step
+            if not set(map(type, bounds)) <= {int, NoneType}:
+                return None
+            form.append(bounds)
+        elif type(item) is int:
+            form.append(item)
+        else:
+            return None
+    return tuple(form)
 
 
 def _may_differ(info: OperatorInfo, bits: int, args: tuple[Any, ...]) -> bool:

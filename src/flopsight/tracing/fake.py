@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 class Metadata:
     """What is known of a tensor without its values. Make one with `metadata`; equal ones are the same object."""
 
-    __slots__ = ("_c_array", "device", "dtype", "numel", "shape", "spec", "stride")
+    __slots__ = ("_c_array", "device", "dtype", "ndim", "numel", "shape", "spec", "stride")
 
     def __init__(
         self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device
@@ -36,14 +36,10 @@ class Metadata:
         self.stride = stride
         self.dtype = dtype
         self.device = device
+        self.ndim = len(shape)
         self.numel = product(shape)
-        self.spec = TensorSpec(shape, dtype_name(dtype))
+        self.spec = TensorSpec(shape, _dtype_names.get(dtype) or dtype_name(dtype))
         self._c_array: bool | None = None
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
 
     @property
     def is_contiguous(self) -> bool:
@@ -241,6 +237,11 @@ class Fake(AsksAutograd, FakeTensor):
     def __format__(self, _: str) -> str:
         return repr(self)
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        run = active()
+        if run is None or run.assigns is None or not run.assigns(self, index, value):
+            torch.Tensor.__setitem__(self, index, value)
+
     def storage_offset(self) -> int:
         """0, as of a tensor that is no view: there is no memory to begin in. The profile notes who asked."""
         run = active()
@@ -286,7 +287,7 @@ def metadata_in(value: Any) -> Any:
     kind = type(value)
     if kind is Fake:
         return value.metadata or metadata_of(value)
-    if kind is int or kind is bool or value is None:
+    if kind is int or kind is bool or value is None or (kind is list and value and type(value[0]) is int):
         return value
     if isinstance(value, torch.Tensor):
         return metadata_of(value)

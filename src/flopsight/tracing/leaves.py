@@ -70,7 +70,7 @@ class Leaves:
         """The result of a module's forward, as remembered or from running it."""
         module = known.module
         kind = _kind_of(module)
-        if kind is not None and self._is_plain():
+        if kind is not None and self.is_plain():
             if len(args) == 1 and not kwargs and type(args[0]) is Fake:
                 given: Any = args[0].metadata or metadata_of(args[0])
             else:
@@ -86,7 +86,11 @@ class Leaves:
             return known.forward(args, kwargs)
         if call is None and (call := self._told(known, args, kwargs, key)) is None:
             return self._run(known, args, kwargs, key)
-        self._book(call, known.module)
+        if call.owners is None:
+            self._ledger.owner = None
+            self._ledger.book_all(call.records)
+        else:
+            self._book(call.records, call.owners, known.module)
         if call.argument is not None:
             return (*args, *kwargs.values())[call.argument]
         result = call.result
@@ -103,7 +107,7 @@ class Leaves:
             self._memo[key] = call
         return call
 
-    def _is_plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether nothing else has a say in what a call runs."""
         return (
             torch.is_grad_enabled() is self._graded
@@ -155,11 +159,8 @@ class Leaves:
         names = {self._met[id(each)].node.path: name for name, each in module._modules.items() if each is not None}
         return [record for record, _, _ in calls], [names.get(scopes[scope].path) for _, scope, _ in calls]
 
-    def _book(self, call: Composite, module: nn.Module) -> None:
-        if call.owners is None:
-            self._ledger.book_here(call.records)
-            return
-        for record, owner in zip(call.records, call.owners, strict=True):
+    def _book(self, records: list[Operation], owners: list[str | None], module: nn.Module) -> None:
+        for record, owner in zip(records, owners, strict=True):
             self._ledger.owner = None if owner is None else self._met[id(module._modules[owner])].node.path
             self._ledger.book(record)
 

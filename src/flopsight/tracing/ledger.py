@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,20 +39,17 @@ class Ledger:
         if self.gathered is not None:
             self.gathered.append(record)
             return
-        scopes = self.scopes
-        if scopes.is_muted:
+        if self.scopes.muted:
             return
-        phase = scopes.phase()
-        scope = scopes.place(phase, self.owner)
+        scope, phase = self.scopes.place(self.owner)
         self.calls.append((record if record.cost is not None else self._named(record), scope, phase))
 
     def book_all(self, records: Sequence[Operation]) -> None:
         """Book the parts of a composite operator, in one place."""
         if self.gathered is not None:
             self.gathered += records
-        elif records and not self.scopes.is_muted:
-            phase = self.scopes.phase()
-            scope = self.scopes.place(phase, self.owner)
+        elif records and not self.scopes.muted:
+            scope, phase = self.scopes.place(self.owner)
             self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
 
     def book_here(self, records: Sequence[Operation]) -> None:
@@ -96,7 +92,7 @@ class Ledger:
         """An unknown operator with the line of its first call in this run."""
         named = self._unknown.get(record)
         if named is None:
-            named = self._unknown[record] = replace(record, site=user_line() or None)
+            named = self._unknown[record] = record._replace(site=user_line() or None)
         return named
 
 

@@ -57,8 +57,14 @@ class _NoFastPath(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def _functions(kind: type[nn.Module]) -> Callable[[], TorchFunctionMode] | None:
+    return _NoFastPath if issubclass(kind, _FUSED_IN_EVAL) else None
+
+
 _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
 _EMPTY = Holding((), ())
+_new: Any = tuple.__new__
+"""Makes a `NamedTuple` of its fields, as its own constructor does, but without a frame of Python's."""
 
 
 class Modules:
@@ -113,7 +119,7 @@ class Modules:
         nodes = list(map(ModuleNode, inventory.paths, inventory.kinds, inventory.parameters))
         functions: list[Any] = [None] * len(modules)
         for number in inventory.special:
-            functions[number] = self._functions(modules[number])
+            functions[number] = _functions(type(modules[number]))
         self.nodes.update(zip(inventory.paths, nodes, strict=True))
         self.held.update(zip(inventory.ids, inventory.held, strict=True))
         self.tensors += found.tensors
@@ -131,10 +137,11 @@ class Modules:
         tensors = [tensor for held in dictionaries for tensor in held.values() if tensor is not None]
         known = likenesses(tensors)
         alike, first = iter(known), len(self.tensors)
+        functions = {kind: _functions(kind) for kind in set(map(type, modules))}
         for name, child in adopted:
             parameters, holding = self._parameters(child, name, alike)
             node = self.nodes[name] = ModuleNode(name, type(child).__name__, parameters)
-            self.met[id(child)] = Known(node, self._functions(child), child, holding, unseen(child))
+            self.met[id(child)] = _new(Known, (node, functions[type(child)], child, holding, unseen(child)))
         for wrapper, inner in wrapped:
             self.met[id(wrapper)] = self.met[id(inner)]._replace(module=wrapper)
             self.wrappers.add(id(wrapper))
@@ -166,11 +173,6 @@ class Modules:
                 waiting.extend(reversed(below))
         return unmet, wrapped
 
-    def _functions(self, module: nn.Module) -> Callable[[], TorchFunctionMode] | None:
-        if isinstance(module, _FUSED_IN_EVAL):
-            return _NoFastPath
-        return None
-
     def _parameters(
         self, module: nn.Module, path: str, alike: Iterator[Likeness | None]
     ) -> tuple[tuple[ParameterRecord, ...], Holding]:
@@ -193,11 +195,13 @@ class Modules:
                 held = everything.get(id(tensor))
                 if held is None:
                     valueless = not like.has_values or (not buffer and like.metadata.numel > 1)
-                    held = everything[id(tensor)] = Held(like.metadata, valueless, path, len(everything))
+                    fields = like.metadata, valueless, path, len(everything)
+                    held = everything[id(tensor)] = _new(Held, fields)
                     self.tensors.append(tensor)
                 ids.append(id(tensor) if like.plain else NOT_PLAIN)
                 metadata.append(held.metadata)
-                records.append(ParameterRecord(name, held.metadata.spec, like.trainable, buffer, held.identity))
+                record = name, held.metadata.spec, like.trainable, buffer, held.identity
+                records.append(_new(ParameterRecord, record))
         return tuple(records), Holding(tuple(ids), tuple(metadata))
 
     def held_at(self, tensor: torch.Tensor) -> Held:

@@ -33,7 +33,8 @@ class Scopes:
     book_here: what books calls in the current module. A dispatcher sets them.
     around: the run that these are part of, in another of its threads. dispatcher: that of the run while it is active.
     leaves: the remembered calls of PyTorch's own modules, where they may be used.
-    works: what the run hands to other threads.
+    assigns: books the assignment of a value to a part of a stand-in, if what it runs is known; tells whether it is.
+    works: what the run hands to other threads. muted: in how many `quiet` contexts the run is.
     """
 
     def __init__(self, *, restore: bool, around: Scopes | None = None, here: str = "") -> None:
@@ -41,6 +42,7 @@ class Scopes:
         self.around = around
         self.dispatcher: Any = None
         self.leaves: Any = None
+        self.assigns: Any = None
         self.works: list[Any] = []
         self.scopes: list[Scope] = []
         self.current = 0
@@ -55,7 +57,7 @@ class Scopes:
         self.book_module: Callable[[nn.Module, Any, Any, Any], None] = lambda module, args, kwargs, output: None
         self.book_here: Callable[[Sequence[Operation]], None] = lambda records: None
         self.has_formula: Callable[[nn.Module], bool] | None = None
-        self._muted = 0
+        self.muted = 0
         self._wrapped = is_call_wrapped()
         self._by_sequence: dict[int, int] = {}
         self._made: int = torch.autograd._get_sequence_nr()  # type: ignore[attr-defined]
@@ -116,7 +118,7 @@ class Scopes:
         return known.forward(args, kwargs)
 
     def _forward_by_formula(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with self.muted():
+        with self.quiet():
             output = self._forward(known, args, kwargs)
         self.book_module(known.module, args, kwargs, output)
         return output
@@ -134,7 +136,7 @@ class Scopes:
     def forget(self) -> None:
         """Let go of the modules and of what books calls, when the run has ended."""
         self.modules.forget()
-        self.leaves = None
+        self.leaves = self.assigns = None
         del self.book, self.book_module, self.book_here
 
     def describe(self) -> str:
@@ -150,14 +152,15 @@ class Scopes:
             return RECOMPUTE
         return BACKWARD
 
-    def place(self, phase: int, owner: str | None) -> int:
-        """The scope of an operator of that phase, which also owns the autograd node that the operator makes.
+    def place(self, owner: str | None) -> tuple[int, int]:
+        """The scope and phase of an operator that runs now; that scope also owns the autograd node that it makes.
 
         owner: the path of the module that holds a parameter which the operator uses.
         """
+        node: Any = torch._C._current_autograd_node()
+        phase = FORWARD if node is None and not self.optimizing else self.phase()
         if phase == BACKWARD:
-            node: Any = torch._C._current_autograd_node()
-            return self._by_sequence.get(node._sequence_nr(), self.current)
+            return self._by_sequence.get(node._sequence_nr(), self.current), phase
         scope = self.current
         if owner is not None and owner != self.here:
             scope = self._child(owner)
@@ -166,7 +169,7 @@ class Scopes:
             if made > self._made:
                 self._by_sequence.update(dict.fromkeys(range(self._made, made), scope))
                 self._made = made
-        return scope
+        return scope, phase
 
     def _step_begins(self, optimizer: optim.Optimizer, *_: Any) -> None:
         if active() is self:
@@ -183,18 +186,13 @@ class Scopes:
             self._steps_in_backward = min(self._steps_in_backward, self.optimizing)
 
     @contextmanager
-    def muted(self) -> Iterator[None]:
+    def quiet(self) -> Iterator[None]:
         """Operators inside are not booked: what they are part of is."""
-        self._muted += 1
+        self.muted += 1
         try:
             yield
         finally:
-            self._muted -= 1
-
-    @property
-    def is_muted(self) -> bool:
-        """Whether operators are not to be booked."""
-        return self._muted > 0
+            self.muted -= 1
 
     @contextmanager
     def watching(self) -> Iterator[None]:

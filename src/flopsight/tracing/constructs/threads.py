@@ -42,7 +42,7 @@ class Work:
         self.around = scopes
         self.at = scopes.current
         self.here = scopes.here
-        self.muted = scopes.is_muted
+        self.muted = scopes.muted > 0
         self.dispatcher: Booking | None = None
         self.thread: threading.Thread | None = None
         self.done = False
@@ -70,7 +70,7 @@ class Work:
         scopes.scopes.append(Scope(self.here, -1))
         scopes.dispatcher = self.dispatcher = outer.beside(scopes)
         try:
-            with _following(self.dispatcher), scopes.muted() if self.muted else nullcontext():
+            with _following(self.dispatcher), scopes.quiet() if self.muted else nullcontext():
                 return call(*args, **kwargs)
         finally:
             self.done = True

@@ -89,15 +89,15 @@ class OperatorInfo:
         return args[:count]
 
 
-_infos: dict[int, OperatorInfo] = {}
+INFOS: dict[int, OperatorInfo] = {}
 """By the `id` of the overload, which is slow to hash, and which its facts keep alive."""
 
 
 def info_of(func: OpOverload) -> OperatorInfo:
     """The facts of an overload, looked up once: the same object for each call of it."""
-    found = _infos.get(id(func))
+    found = INFOS.get(id(func))
     if found is None:
-        found = _infos[id(func)] = OperatorInfo(func)
+        found = INFOS[id(func)] = OperatorInfo(func)
     return found
 
 
@@ -215,13 +215,17 @@ def operation(
     formula = formula_of(info)
     if formula is not None:
         family, source, reason = formula.family, formula.source, formula.reason
-        cost: Cost | None = ZERO if reason is not None else bind(formula.rule, {**plain, **inputs}, _out(results))
+        cost: Cost | None = (
+            ZERO
+            if reason is not None
+            else bind(formula.rule, {**plain, **inputs}, results.spec if type(results) is Metadata else _out(results))
+        )
     else:
         cost, source = _from_torch(info, named, results), "torch"
         if cost is None:
             cost, source = decompose(), "decomposition"
         family, reason = "other", None
-    outputs = flat_results(results)
+    outputs = (results.spec,) if type(results) is Metadata else flat_results(results)
     dtype = _compute_dtype(inputs, outputs)
     return Operation(info.name, family, inputs, plain, outputs, cost, dtype, source if cost else "none", reason)
 
@@ -255,10 +259,11 @@ def registry_version() -> int:
 
 def formula_of(info: OperatorInfo) -> Formula | None:
     """The formula of an operator, if it has one."""
-    version = registry_version()
-    if info.formula[0] != version:
-        info.formula = version, REGISTRY.find(info.name)
-    return info.formula[1]
+    version, found = info.formula
+    if version != REGISTRY.version:
+        found = load_formulas().find(info.name)
+        info.formula = REGISTRY.version, found
+    return found
 
 
 def is_taken_apart(info: OperatorInfo) -> bool:

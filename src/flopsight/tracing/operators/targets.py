@@ -39,7 +39,7 @@ def run(target: Any, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     if kernel and any(type(value) in (Fake, Deferred) for value in named.values()):
         output = None  # there is nothing to launch it on: it writes to tensors that have no values
     else:
-        with scopes.muted():
+        with scopes.quiet():
             output = call(*args, **kwargs)
     scopes.book(_operation(REGISTRY.targets[target], named, output))
     return output

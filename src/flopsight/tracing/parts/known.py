@@ -84,7 +84,7 @@ class Parts:
         """The results of an operator that is not composite."""
         info = info_of(operator)
         args = info.without_defaults(args)
-        key = [info, *[value if type(value) in _AS_THEY_ARE else hashable(value) for value in args]]
+        key = [info, *[value if type(value) in _AS_THEY_ARE else _key(value) for value in args]]
         if kwargs:
             key += (tuple(kwargs), *map(hashable, kwargs.values()))
         call = self._booking.call_of(info, tuple(key), args, kwargs)
@@ -105,7 +105,7 @@ class Parts:
         found = OPERATORS.get(info)
         if found is None or not all(map(_is_plain, args)):
             return None
-        return self._made(found, *map(metadata_in, args), **kwargs)
+        return self.made(found, *map(metadata_in, args), **kwargs)
 
     def layer(self, known: Known, given: Metadata) -> Composite | None:
         """What the forward of a module runs; None where that is not known."""
@@ -116,9 +116,10 @@ class Parts:
         held = dict(zip((*module._parameters, *module._buffers), known.holding.metadata, strict=True))
         if not held.keys().isdisjoint(module.__dict__):  # attributes that stand before what is held
             return None
-        return self._made(lambda run, given: found(run, module, held, given), given)
+        return self.made(lambda run, given: found(run, module, held, given), given)
 
-    def _made(self, function: Callable[..., Any], first: Metadata, *args: Any, **kwargs: Any) -> Composite | None:
+    def made(self, function: Callable[..., Any], first: Metadata, *args: Any, **kwargs: Any) -> Composite | None:
+        """What a function of the tables runs; None where that is not known."""
         if first.device.type not in _DEVICES:
             return None
         records = self._records = []
@@ -129,6 +130,10 @@ class Parts:
         if result is ITSELF:
             return Composite(records, first, 0, casts=False)
         return Composite(records, result, None, casts=False) if type(result) is Metadata else None
+
+
+def _key(value: Any) -> Any:
+    return tuple(value) if type(value) is list and value and type(value[0]) is int else hashable(value)
 
 
 def _is_plain(value: Any) -> bool:

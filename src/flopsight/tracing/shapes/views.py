@@ -35,7 +35,7 @@ def _view(self: Metadata, size: list[int]) -> Result:
 def sizes_asked(of: Metadata, size: Sequence[int]) -> tuple[int, ...] | None:
     """The sizes asked for, with that which is -1; None where they do not fit, or may not."""
     numel, shape = of.numel, tuple(size)
-    if numel == 0 or not _is_number(numel):
+    if numel == 0 or type(numel) is not int:
         return None
     if -1 in shape:
         at = shape.index(-1)

@@ -95,7 +95,7 @@ class Step:
         """Run it: a forward, and with `backward` what follows."""
         if self._optimizer is not None:
             self._optimizer.state = defaultdict(dict)
-            with self._scopes.muted():
+            with self._scopes.quiet():
                 prepare(self._optimizer)
         storages = self._follow(given)
         output = finished(forward())

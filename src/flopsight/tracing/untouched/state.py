@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -18,20 +18,25 @@ from flopsight.tracing.untouched.gradients import Gradients
 from flopsight.tracing.untouched.reach import ATOMS, Reached
 
 _tensors_of = itemgetter("_parameters", "_buffers")
-_OWN: dict[tuple[type, int], tuple[str, ...]] = {}
-"""By class and number of attributes: the names of those that not every module has."""
+_OWN: dict[tuple[type, int], Callable[[dict[str, Any]], tuple[Any, ...]]] = {}
+"""By class and number of attributes: what takes those that not every module has."""
 
 
 def _own_of(cls: type, attributes: dict[str, Any]) -> tuple[Any, ...]:
     """The attributes of a module that not every module has."""
-    names = _OWN.get((cls, len(attributes)))
-    if names is not None:
+    take = _OWN.get((cls, len(attributes)))
+    if take is not None:
         try:
-            return tuple([attributes[name] for name in names])
+            return take(attributes)
         except KeyError:  # as many, but others
             pass
-    names = _OWN[cls, len(attributes)] = tuple(attributes.keys() - STANDARD)
-    return tuple([attributes[name] for name in names])
+    names = sorted(attributes.keys() - STANDARD)
+    take = _OWN[cls, len(attributes)] = itemgetter("training", *names) if names else _nothing
+    return take(attributes)
+
+
+def _nothing(attributes: dict[str, Any]) -> tuple[Any, ...]:
+    return ()
 
 
 def _held_by(module: nn.Module) -> tuple[Any, Any]:
