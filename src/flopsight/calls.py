@@ -11,6 +11,9 @@ from flopsight.cost import Cost, TensorSpec
 PHASES = ("forward", "backward", "recompute", "optimizer")
 """`recompute` is a forward that runs again inside backward, as activation checkpointing does."""
 
+new: Any = tuple.__new__
+"""Makes a `NamedTuple` of all its fields, as its own constructor does, but without a frame of Python's."""
+
 Specs = TensorSpec | tuple["Specs", ...] | None
 """The tensors passed as one argument: one, a list of them, or none."""
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from flopsight.calls import PHASES, Allocation, ModuleNode, OpCall, Operation, Scope, ancestors, is_inside
@@ -77,6 +78,9 @@ class Record:
         for name, known in ((phase or PHASES[0], PHASES), (reuse, REUSE)):
             if name not in known:
                 raise ValueError(f"{name!r} is none of {', '.join(known)}.{near(name, list(known))}")
+        if phase is None and reuse == "every":
+            numbers = Counter(map(itemgetter(0), self._calls))
+            return Tally(Counter({self.operations[number]: times for number, times in numbers.items()}))
         wanted = None if phase is None else PHASES.index(phase)
         counts: Counter[Operation] = Counter()
         for (operation, scope, when), times in self._counts.items():

@@ -67,7 +67,7 @@ class Tally:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of contractions."""
-        return sum(n * op.cost.macs for op, n in self.counts.items() if op.cost is not None)
+        return sum([n * op.cost.macs for op, n in self.counts.items() if op.cost is not None])
 
     @property
     def flops(self) -> int:

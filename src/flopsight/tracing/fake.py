@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 class Metadata:
     """What is known of a tensor without its values. Make one with `metadata`; equal ones are the same object."""
 
-    __slots__ = ("_c_array", "device", "dtype", "ndim", "numel", "shape", "spec", "stride")
+    __slots__ = ("_c_array", "device", "dtype", "ndim", "numel", "shape", "spec", "specs", "stride")
 
     def __init__(
         self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device
@@ -39,6 +39,7 @@ class Metadata:
         self.ndim = len(shape)
         self.numel = product(shape)
         self.spec = TensorSpec(shape, _dtype_names.get(dtype) or dtype_name(dtype))
+        self.specs = (self.spec,)
         self._c_array: bool | None = None
 
     @property
@@ -145,6 +146,7 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
     shape = tuple(tensor.shape)
     sparse = Metadata(shape, contiguous(shape), tensor.dtype, CPU if tensor.is_meta else tensor.device)
     sparse.spec = TensorSpec(shape, dtype_name(tensor.dtype), _stored(tensor))
+    sparse.specs = (sparse.spec,)
     return sparse
 
 

@@ -214,7 +214,9 @@ def _held(kind: Kind, module: nn.Module, holding: Holding) -> tuple[Any, ...] | 
 
 def _is_atom(value: Any) -> bool:
     """Whether a part of a key says all there is to say, and keeps nothing of the user's alive."""
-    return type(value) in _ATOMS or (type(value) is tuple and all(map(_is_atom, value)))
+    if type(value) is not tuple:
+        return type(value) in _ATOMS
+    return _ATOMS.issuperset(map(type, value)) or all(map(_is_atom, value))
 
 
 def _kind_of(module: nn.Module) -> Kind | None:

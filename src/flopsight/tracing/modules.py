@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.overrides import TorchFunctionMode
 
-from flopsight.calls import ModuleNode, Operation, ParameterRecord
+from flopsight.calls import ModuleNode, Operation, ParameterRecord, new
 from flopsight.tracing.constructs.compiled import is_wrapper, original
 from flopsight.tracing.constructs.script import unseen
 from flopsight.tracing.fake import Metadata, has_values, metadata_of, sizing, storage_key
@@ -63,8 +63,6 @@ def _functions(kind: type[nn.Module]) -> Callable[[], TorchFunctionMode] | None:
 
 _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
 _EMPTY = Holding((), ())
-_new: Any = tuple.__new__
-"""Makes a `NamedTuple` of its fields, as its own constructor does, but without a frame of Python's."""
 
 
 class Modules:
@@ -137,11 +135,14 @@ class Modules:
         tensors = [tensor for held in dictionaries for tensor in held.values() if tensor is not None]
         known = likenesses(tensors)
         alike, first = iter(known), len(self.tensors)
-        functions = {kind: _functions(kind) for kind in set(map(type, modules))}
+        kinds = {kind: (_functions(kind), issubclass(kind, torch.jit.ScriptModule)) for kind in set(map(type, modules))}
         for name, child in adopted:
-            parameters, holding = self._parameters(child, name, alike)
+            holds = child._parameters or child._buffers
+            parameters, holding = self._parameters(child, name, alike) if holds else ((), _EMPTY)
             node = self.nodes[name] = ModuleNode(name, type(child).__name__, parameters)
-            self.met[id(child)] = _new(Known, (node, functions[type(child)], child, holding, unseen(child)))
+            functions, scripted = kinds[type(child)]
+            fields = node, functions, child, holding, unseen(child) if scripted else ()
+            self.met[id(child)] = new(Known, fields)
         for wrapper, inner in wrapped:
             self.met[id(wrapper)] = self.met[id(inner)]._replace(module=wrapper)
             self.wrappers.add(id(wrapper))
@@ -160,7 +161,7 @@ class Modules:
         wrapped: list[tuple[nn.Module, nn.Module]] = []
         while waiting:
             name, child = waiting.pop()
-            if is_wrapper(child):
+            if child._modules and is_wrapper(child):
                 wrapped.append((child, original(child)))
                 child = wrapped[-1][1]
             if id(child) in met:
@@ -177,8 +178,6 @@ class Modules:
         self, module: nn.Module, path: str, alike: Iterator[Likeness | None]
     ) -> tuple[tuple[ParameterRecord, ...], Holding]:
         """The records of what a module holds, of whose tensors `alike` tells next."""
-        if not module._parameters and not module._buffers:
-            return (), _EMPTY
         records: list[ParameterRecord] = []
         metadata: list[Metadata | None] = []
         ids: list[int] = []
@@ -196,13 +195,13 @@ class Modules:
                 if held is None:
                     valueless = not like.has_values or (not buffer and like.metadata.numel > 1)
                     fields = like.metadata, valueless, path, len(everything)
-                    held = everything[id(tensor)] = _new(Held, fields)
+                    held = everything[id(tensor)] = new(Held, fields)
                     self.tensors.append(tensor)
                 ids.append(id(tensor) if like.plain else NOT_PLAIN)
                 metadata.append(held.metadata)
                 record = name, held.metadata.spec, like.trainable, buffer, held.identity
-                records.append(_new(ParameterRecord, record))
-        return tuple(records), Holding(tuple(ids), tuple(metadata))
+                records.append(new(ParameterRecord, record))
+        return tuple(records), new(Holding, (tuple(ids), tuple(metadata)))
 
     def held_at(self, tensor: torch.Tensor) -> Held:
         """What is known of a real tensor that no module holds as such, but which may be a view of one held."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import optimizer as optim
 
-from flopsight.calls import PHASES, ModuleNode, Operation, Scope
+from flopsight.calls import PHASES, ModuleNode, Operation, Scope, new
 from flopsight.cost import TensorSpec
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.modules import Known, Modules
@@ -85,7 +85,7 @@ class Scopes:
         node = known.node
         if node.path or node.calls:
             self.current = len(self.scopes)
-            self.scopes.append(Scope(node.path, current, node.calls))
+            self.scopes.append(new(Scope, (node.path, current, node.calls)))
             self.here = node.path
         node.calls += 1
         self._error = 0
@@ -103,7 +103,7 @@ class Scopes:
             raise
         finally:
             if node.calls == 1:
-                node.inputs = _tensors(args[0]) if len(args) == 1 and not kwargs else _tensors((args, kwargs))
+                node.inputs = _tensors(args[0] if len(args) == 1 and not kwargs else (args, kwargs))
                 node.outputs = _tensors(output)
             self.current, self.here = current, here
         return output
@@ -249,9 +249,9 @@ GLOBAL_HOOKS = [hooks for name, hooks in vars(nn.modules.module).items() if name
 def _tensors(value: Any) -> tuple[TensorSpec, ...]:
     """The tensors in nested dicts, lists and tuples."""
     if type(value) is Fake:
-        return ((value.metadata or metadata_of(value)).spec,)
+        return (value.metadata or metadata_of(value)).specs
     if isinstance(value, torch.Tensor):
-        return (metadata_of(value).spec,)
+        return metadata_of(value).specs
     if isinstance(value, (tuple, list)):
         return tuple([spec for item in value for spec in _tensors(item)])
     return _tensors(tuple(value.values())) if isinstance(value, dict) and value else ()

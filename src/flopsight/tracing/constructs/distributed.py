@@ -48,8 +48,10 @@ class WrapperState:
                 if (state := self._fsdp._get_module_fsdp_state(module)) is not None:
                     self._keep_fsdp(module, state)
         if self._ddp is not None and not self.reduces:
-            for module in modules:
-                if isinstance(module, self._ddp.DistributedDataParallel):
+            wrapper = self._ddp.DistributedDataParallel
+            kinds = {kind for kind in set(map(type, modules)) if issubclass(kind, wrapper)}
+            for module in modules if kinds else ():
+                if type(module) in kinds:
                     module.__dict__["reducer"] = _NoReducer()  # the module's attributes are put back as a whole
 
     def _keep_fsdp(self, module: nn.Module, state: Any) -> None:

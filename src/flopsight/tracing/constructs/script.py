@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 from flopsight.calls import Operation
 
 
-def unseen(module: torch.nn.Module) -> list[Operation]:
-    """The oneDNN nodes in the graph of a module that `torch.jit.optimize_for_inference` made, as unknown operations."""
-    if not isinstance(module, torch.jit.ScriptModule) or not hasattr(module, "forward"):
+def unseen(module: Any) -> list[Operation]:
+    """The oneDNN nodes in a scripted module that `torch.jit.optimize_for_inference` made, as unknown operations."""
+    if not hasattr(module, "forward"):
         return []
     kinds = Counter(node.kind() for node in _nodes(module.inlined_graph) if _is_past_dispatcher(node.kind()))
     return [

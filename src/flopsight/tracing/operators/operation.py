@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
-from flopsight.calls import Operation, Specs
+from flopsight.calls import Operation, Specs, new
 from flopsight.cost import ZERO, Cost, TensorSpec
 from flopsight.formulas.registry import REGISTRY, Formula, bind, load_formulas
 from flopsight.tracing.fake import Metadata, dtype_name, metadata_of, sizing
@@ -49,12 +49,14 @@ class OperatorInfo:
         by_alias = {of: (at, self.arguments[at]) for at, alias in written for of in alias.before_set}
         self.writes = tuple([(at, self.arguments[at]) for at, _ in written])
         self.returned = tuple(
-            next((by_alias[of] for of in alias.before_set if of in by_alias), None)
-            if alias is not None and alias.is_write
-            else None
-            for alias in returns
+            [
+                next((by_alias[of] for of in alias.before_set if of in by_alias), None)
+                if alias is not None and alias.is_write
+                else None
+                for alias in returns
+            ]
         )
-        self.view = any(alias is not None and not alias.is_write for alias in returns)
+        self.view = any(not alias.is_write for alias in returns if alias is not None)
         tags = set(func.tags)
         self.dynamic = bool(tags & _DYNAMIC)
         self.in_place_view = torch.Tag.inplace_view in tags
@@ -148,7 +150,7 @@ def _plain(value: Any) -> Any:
 def flat_results(results: Any) -> tuple[TensorSpec, ...]:
     """The tensors among the results of an operator."""
     if isinstance(results, Metadata):
-        return (results.spec,)
+        return results.specs
     if isinstance(results, (list, tuple)):
         return tuple(spec for item in results for spec in flat_results(item))
     return ()
@@ -212,7 +214,9 @@ def operation(
     if (following := sizing.get()) is not None:
         named = following.arguments(named)
     inputs, plain = _apart(named)
-    formula = formula_of(info)
+    version, formula = info.formula
+    if version != REGISTRY.version:
+        formula = formula_of(info)
     if formula is not None:
         family, source, reason = formula.family, formula.source, formula.reason
         cost: Cost | None = (
@@ -225,9 +229,11 @@ def operation(
         if cost is None:
             cost, source = decompose(), "decomposition"
         family, reason = "other", None
-    outputs = (results.spec,) if type(results) is Metadata else flat_results(results)
+    outputs = results.specs if type(results) is Metadata else flat_results(results)
     dtype = _compute_dtype(inputs, outputs)
-    return Operation(info.name, family, inputs, plain, outputs, cost, dtype, source if cost else "none", reason)
+    source = source if cost else "none"
+    made: Operation = new(Operation, (info.name, family, inputs, plain, outputs, cost, dtype, source, reason, None))
+    return made
 
 
 def _from_torch(info: OperatorInfo, named: Mapping[str, Any], results: Any) -> Cost | None:

@@ -26,15 +26,6 @@ def infer(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     Raises: NeedsValuesError where a result's shape depends on values, InputError where PyTorch cannot tell it,
     and whatever the operator itself raises for arguments that do not fit.
     """
-    found = _by_rule(info, args, kwargs)
-    results = _by_meta_kernel(info, args, kwargs) if found is None else found
-    if (following := sizing.get()) is None:
-        return results
-    return following.results(info.packet, info.bound(args, kwargs), results, ruled=found is not None)
-
-
-def _by_rule(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What our rules tell; None where none applies."""
     if info.packet in nested.STRIDED:
         raise nested.refused()
     if info.dynamic and info.depends_on_values(args, kwargs):
@@ -42,10 +33,15 @@ def _by_rule(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any
         raise needs_values(what, selects=info.packet in SELECTIONS)
     if info.target is not None and isinstance(args[info.target], Metadata):
         refuse_overlap(info.packet, args[info.target])
-    out = kwargs.get("out")
-    if isinstance(out, Metadata) and (functional := _without_out(info)) is not None:
-        return _written_to(out, infer(functional, args, {k: v for k, v in kwargs.items() if k != "out"}))
-    return shapes.result(info.packet, args, kwargs)
+    functional = _without_out(info) if isinstance(kwargs.get("out"), Metadata) else None
+    if functional is not None:
+        found = _written_to(kwargs["out"], infer(functional, args, {k: v for k, v in kwargs.items() if k != "out"}))
+    else:
+        found = shapes.result(info.packet, args, kwargs)
+    results = _by_meta_kernel(info, args, kwargs) if found is None else found
+    if (following := sizing.get()) is None:
+        return results
+    return following.results(info.packet, info.bound(args, kwargs), results, ruled=found is not None)
 
 
 def _by_meta_kernel(info: OperatorInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

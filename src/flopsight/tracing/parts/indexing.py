@@ -16,7 +16,8 @@ _END = 2**63 - 1
 
 def assigned(run: Parts, self: Metadata, index: tuple[Any, ...]) -> Any:
     """A view of the part, dimension by dimension, which is filled; whole dimensions have no view."""
-    part, dim = self, 0
+    number, part, dim = self.like((), ()), self, 0
+    run(_aten.lift_fresh.default, number)
     for item in index:
         if type(item) is int:
             part = run(_aten.select.int, part, dim, item)
@@ -28,6 +29,4 @@ def assigned(run: Parts, self: Metadata, index: tuple[Any, ...]) -> Any:
         dim += 1
     if not part.ndim:
         return None
-    number = part.like((), ())
-    run(_aten.lift_fresh.default, number)
     return ITSELF if run(_aten.fill_.Tensor, part, number) is part else None

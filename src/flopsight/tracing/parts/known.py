@@ -22,7 +22,7 @@ from flopsight.tracing.fake import Fake, Metadata, metadata_in, sizing
 from flopsight.tracing.inventory import is_plain
 from flopsight.tracing.memo import Composite, hashable
 from flopsight.tracing.modules import Known
-from flopsight.tracing.operators.operation import OperatorInfo, info_of, is_taken_apart
+from flopsight.tracing.operators.operation import INFOS, OperatorInfo, info_of, is_taken_apart
 
 HELD_TO = "2.13."
 """The version of PyTorch that tests hold the tables to; in others its own code runs."""
@@ -82,7 +82,7 @@ class Parts:
 
     def __call__(self, operator: OpOverload, *args: Any, **kwargs: Any) -> Any:
         """The results of an operator that is not composite."""
-        info = info_of(operator)
+        info = INFOS.get(id(operator)) or info_of(operator)
         args = info.without_defaults(args)
         key = [info, *[value if type(value) in _AS_THEY_ARE else _key(value) for value in args]]
         if kwargs:

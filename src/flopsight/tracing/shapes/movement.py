@@ -19,7 +19,9 @@ def _slice(self: Metadata, dim: int = 0, start: int | None = None, end: int | No
         return None
     dim %= self.ndim
     size = self.shape[dim]
-    first, last = (max(0, min(size, at + size if at < 0 else at)) for at in (start or 0, size if end is None else end))
+    first, last = start or 0, size if end is None else end
+    first, last = min(size, first if first >= 0 else max(0, first + size)), min(size, last)
+    last = last if last >= 0 else max(0, last + size)
     length = max(0, -(-(last - first) // step))
     stride = (*self.stride[:dim], self.stride[dim] * step, *self.stride[dim + 1 :])
     return self.like((*self.shape[:dim], length, *self.shape[dim + 1 :]), stride)

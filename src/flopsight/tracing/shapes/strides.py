@@ -11,7 +11,7 @@ Sizes = tuple[int, ...]
 
 def dense(of: Metadata) -> bool:
     """Whether the elements fill memory without gap or overlap, in some order of dimensions."""
-    if of.numel == 0:
+    if of.numel == 0 or of.is_contiguous:
         return True
     step = 1
     for stride, size in sorted((stride, size) for stride, size in zip(of.stride, of.shape, strict=True) if size > 1):
@@ -23,6 +23,8 @@ def dense(of: Metadata) -> bool:
 
 def is_contiguous(of: Metadata) -> bool:
     """Whether the elements lie as in a C array, whatever the strides of dimensions of size 1."""
+    if of.is_contiguous:
+        return True
     step = 1
     for size, stride in zip(reversed(of.shape), reversed(of.stride), strict=True):
         if size != 1:

@@ -67,10 +67,11 @@ def as_viewed(of: Metadata, shape: tuple[int, ...]) -> tuple[int, ...] | None:
 
 @rule("aten::permute")
 def _permute(self: Metadata, dims: list[int]) -> Result:
-    axes = [_axis(dim, self.ndim) for dim in dims]
-    if sorted(axes) != list(range(self.ndim)):
+    ndim = self.ndim
+    axes = [dim + ndim if dim < 0 else dim for dim in dims]
+    if sorted(axes) != list(range(ndim)):
         return None
-    return self.like(tuple(self.shape[axis] for axis in axes), tuple(self.stride[axis] for axis in axes))
+    return self.like(tuple([self.shape[axis] for axis in axes]), tuple([self.stride[axis] for axis in axes]))
 
 
 @rule("aten::transpose")

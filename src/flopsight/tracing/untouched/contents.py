@@ -56,7 +56,7 @@ class Contents:
             held = [each[name] for each in attributes for name in _NAMES if name in each]
         names = [each.get(_SET) for each in attributes]
         self._sets += [(each, each.copy()) for each in names if each]
-        self.add([*attributes, *held, *(each for each in names if each is not None and not each)])
+        self.add([*attributes, *held, *[each for each in names if each is not None and not each]])
 
     def sizes(self) -> list[int]:
         """How much each holds now."""

@@ -30,8 +30,8 @@ def _own_of(cls: type, attributes: dict[str, Any]) -> tuple[Any, ...]:
             return take(attributes)
         except KeyError:  # as many, but others
             pass
-    names = sorted(attributes.keys() - STANDARD)
-    take = _OWN[cls, len(attributes)] = itemgetter("training", *names) if names else _nothing
+    names = list(attributes.keys() - STANDARD)
+    take = _OWN[cls, len(attributes)] = itemgetter(*names[:1], *names) if names else _nothing  # two make a tuple
     return take(attributes)
 
 
