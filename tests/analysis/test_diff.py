@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import handmade
 import pytest
 from handmade import K, M, N, linear, module, parameter, relu, unknown
@@ -194,8 +192,8 @@ def test_a_difference_of_bounds_is_a_bound(before: int, after: int, expected: st
 
 
 def test_where_other_operators_are_unknown_the_difference_is_not_known() -> None:
-    other = replace(unknown(), operator="mylib::other.default")
-    with_argument = replace(unknown(), arguments={"k": 3})
+    other = unknown()._replace(operator="mylib::other.default")
+    with_argument = unknown()._replace(arguments={"k": 3})
     old = handmade.profile([module("", "Net")], [(unknown(), "")])
     for operation in (other, with_argument):
         assert bound(old.tally(), handmade.profile([module("", "Net")], [(operation, "")]).tally()) == "?"

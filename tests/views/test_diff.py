@@ -85,7 +85,7 @@ def test_lower_bounds_stay_lower_bounds() -> None:
     assert "Operators are unknown, so totals are lower bounds" in flopsight.diff(known, opaque).render()
     fewer = lines(flopsight.diff(opaque, known))
     assert ["MACs", ">=", f"{2 * MACS:,}", str(MACS), "<=", f"-{MACS}", "-50.0%"] in fewer
-    other = replace(unknown(), operator="mylib::other.default")
+    other = unknown()._replace(operator="mylib::other.default")
     neither = handmade.profile(list(bounded.modules.values()), [(linear(), "fc"), (other, "fc")])
     assert ["MACs", ">=", f"{2 * MACS:,}", ">=", str(MACS), "?", "?"] in lines(flopsight.diff(opaque, neither))
 

@@ -48,6 +48,13 @@ class Form(Profile):
     def _counts(self) -> Counter[Calls]:
         return Counter({key: n for key, n in self.counts.items() if self._holds(self.scopes[key[1]].path)})
 
+    @cached_property
+    def _times(self) -> Counter[int]:
+        times = Counter[int]()
+        for (operation, _, _), n in self._counts.items():
+            times[operation] += n
+        return times
+
     def numbers(self) -> Tally:
         """All operator calls, with sizes that know their formula for figures."""
         return super().tally()

@@ -69,6 +69,11 @@ class Record:
     def _counts(self) -> Counter[tuple[int, int, int]]:
         return Counter(self._calls)
 
+    @cached_property
+    def _times(self) -> Counter[int]:
+        """How often each operation was called, by its number."""
+        return Counter(map(itemgetter(0), self._calls))
+
     def tally(self, *, phase: str | None = None, reuse: str = "every") -> Tally:
         """All operator calls, or those of one phase, counted by kind.
 
@@ -79,8 +84,7 @@ class Record:
             if name not in known:
                 raise ValueError(f"{name!r} is none of {', '.join(known)}.{near(name, list(known))}")
         if phase is None and reuse == "every":
-            numbers = Counter(map(itemgetter(0), self._calls))
-            return Tally(Counter({self.operations[number]: times for number, times in numbers.items()}))
+            return Tally(Counter({self.operations[number]: times for number, times in self._times.items()}))
         wanted = None if phase is None else PHASES.index(phase)
         counts: Counter[Operation] = Counter()
         for (operation, scope, when), times in self._counts.items():
