@@ -27,12 +27,14 @@ from flopsight.tracing.parts import Parts, parts_of
 from flopsight.tracing.parts.indexing import assigned
 from flopsight.tracing.untouched.replacement import Detour
 from flopsight.tracing.values import constants
-from flopsight.tracing.values.by_values import BY_VALUES
+from flopsight.tracing.values.by_values import ASKING, BY_VALUES
 from flopsight.tracing.values.deferred import valued
 from flopsight.tracing.values.detection import ordinary_boxes
 
 _BY_SWITCH = {"aten::scaled_dot_product_attention"}
 """Composite operators that global switches of PyTorch have a say in."""
+_MAY_ASK = {"aten::index", *(name.partition(".")[0] for name in ASKING)}
+"""Operators that, not marked as such, may look at values."""
 _BY_SHAPE = {
     f"aten::{name}"
     for name in ("contiguous", "expand_as", "flatten", "reshape", "to", "type_as", "unflatten", "view_as")
@@ -157,14 +159,15 @@ class Dispatcher(Booking):
     def _dispatch(
         self, info: OperatorInfo, key: tuple[Any, ...], bits: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if constants.asks(info, args, kwargs):
+        if (info.dynamic or info.packet in _MAY_ASK) and constants.asks(info, args, kwargs):
             self.ledger.asked = True
             if bits & DEFERRED:
                 args, kwargs = valued(args), {name: valued(value) for name, value in kwargs.items()}
                 bits &= ~DEFERRED
         if info.composite and is_taken_apart(info):
             return self._composite(info, key, bits, args, kwargs)
-        self.ledger.unrepeatable += _may_differ(info, bits, args)
+        if info.writes or bits & (CONSTANT | DEFERRED) or not bits:
+            self.ledger.unrepeatable += _may_differ(info, bits, args)
         if self.execute:
             return self.run(info, args, kwargs)
         if not bits & FAKE:
@@ -240,9 +243,14 @@ def _may_differ(info: OperatorInfo, bits: int, args: tuple[Any, ...]) -> bool:
     return bool(info.writes) and (info.target is None or type(args[info.target]) is not Fake)
 
 
-def _rule(operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return None if args and issubclass(args[0], Booking) else _RULES.original(operator, *args, **kwargs)
+def _rule(op: Any, torch_dispatch_class: Any, *, _instead: Any) -> Any:
+    ours, of_others = _instead
+    return None if issubclass(torch_dispatch_class, ours) else of_others(op, torch_dispatch_class)
 
 
-_RULES = Detour(simple_registry, "find_torch_dispatch_rule", _rule)
+def _rule_of_others(op: Any, torch_dispatch_class: Any) -> Any:
+    return _RULES.original(op, torch_dispatch_class)
+
+
+_RULES = Detour(simple_registry, "find_torch_dispatch_rule", (Booking, _rule_of_others), _rule)
 """PyTorch asks for rules before it calls a mode: there are none for ours, and its first look at an operator is long."""

@@ -75,7 +75,12 @@ class Leaves:
                 given: Any = args[0].metadata or metadata_of(args[0])
             else:
                 given = _given(args, kwargs)
-            if (key := self._key(kind, known, given)) is not None:
+            if not module._modules:
+                held = _held(kind, module, known.holding)
+                key = None if held is None else (held, self._graded, given)
+            else:
+                key = self._key(kind, known, given)
+            if key is not None:
                 return self._remembered(known, args, kwargs, key)
         return known.forward(args, kwargs)
 
@@ -118,12 +123,10 @@ class Leaves:
         )
 
     def _key(self, kind: Kind, known: Known, given: Any) -> tuple[Any, ...] | None:
-        """All that a call depends on, if that is known."""
+        """All that a call of a module with others in it depends on, if that is known."""
         held = _held(kind, known.module, known.holding)
         if held is None:
             return None
-        if not known.module._modules:
-            return held, self._graded, given
         inside = []
         for module in known.module._modules.values():
             if module is not None:
@@ -216,7 +219,7 @@ def _is_atom(value: Any) -> bool:
     """Whether a part of a key says all there is to say, and keeps nothing of the user's alive."""
     if type(value) is not tuple:
         return type(value) in _ATOMS
-    return _ATOMS.issuperset(map(type, value)) or all(map(_is_atom, value))
+    return _ATOMS.issuperset(map(type, value)) or all(_is_atom(item) for item in value if type(item) not in _ATOMS)
 
 
 def _kind_of(module: nn.Module) -> Kind | None:

@@ -50,7 +50,8 @@ class Ledger:
             self.gathered += records
         elif records and not self.scopes.muted:
             scope, phase = self.scopes.place(self.owner)
-            self.calls += [(r if r.cost is not None else self._named(r), scope, phase) for r in records]
+            for record in records:
+                self.calls.append((record if record.cost is not None else self._named(record), scope, phase))
 
     def book_here(self, records: Sequence[Operation]) -> None:
         """Book calls in the current module, whatever they use."""

@@ -16,7 +16,7 @@ from flopsight.errors import NeedsValuesError
 HERE = f"{Path(__file__).parent.parent}{os.sep}"
 TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _CHECKPOINT = "torch/utils/checkpoint.py"
-_active = threading.local()
+THREAD = threading.local()
 
 
 class Run(Protocol):
@@ -28,12 +28,12 @@ class Run(Protocol):
 
 def active() -> Any:
     """The innermost run of this thread, or None."""
-    return getattr(_active, "run", None)
+    return getattr(THREAD, "run", None)
 
 
 def activate(run: Run | None) -> None:
     """Make `run` the innermost of this thread."""
-    _active.run = run
+    THREAD.run = run
 
 
 def in_checkpoint() -> bool:

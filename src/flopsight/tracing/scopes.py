@@ -14,7 +14,7 @@ from flopsight.calls import PHASES, ModuleNode, Operation, Scope, new
 from flopsight.cost import TensorSpec
 from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.modules import Known, Modules
-from flopsight.tracing.place import activate, active, in_checkpoint
+from flopsight.tracing.place import THREAD, activate, active, in_checkpoint
 from flopsight.tracing.untouched.replacement import Detour
 from flopsight.tracing.untouched.state import ModuleState
 
@@ -103,8 +103,11 @@ class Scopes:
             raise
         finally:
             if node.calls == 1:
-                node.inputs = _tensors(args[0] if len(args) == 1 and not kwargs else (args, kwargs))
-                node.outputs = _tensors(output)
+                given = args[0] if len(args) == 1 and not kwargs else (args, kwargs)
+                of = given.metadata if type(given) is Fake else None
+                node.inputs = _tensors(given) if of is None else of.specs
+                of = output.metadata if type(output) is Fake else None
+                node.outputs = _tensors(output) if of is None else of.specs
             self.current, self.here = current, here
         return output
 
@@ -232,7 +235,7 @@ def is_call_wrapped() -> bool:
 
 
 def _called(self: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    run: Scopes | None = active()
+    run: Scopes | None = getattr(THREAD, "run", None)
     if run is None or nn.Module.__call__ is not _MODULE_CALL.there:
         return _MODULE_CALL.original(self, *args, **kwargs)
     return run.called(self, args, kwargs)

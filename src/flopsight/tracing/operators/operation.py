@@ -210,7 +210,10 @@ def operation(
     decompose: Callable[[], Cost | None],
 ) -> Operation:
     """One call as a record, with `Metadata` for tensors; `decompose` gives the cost part by part, or None."""
-    named = info.bound(args, kwargs)
+    named = dict(zip(info.arguments, args, strict=False))
+    named.update(kwargs)
+    if len(named) < len(info.arguments):
+        named = {**info.defaults, **named}
     if (following := sizing.get()) is not None:
         named = following.arguments(named)
     inputs, plain = _apart(named)

@@ -14,7 +14,7 @@ def dense(of: Metadata) -> bool:
     if of.numel == 0 or of.is_contiguous:
         return True
     step = 1
-    for stride, size in sorted((stride, size) for stride, size in zip(of.stride, of.shape, strict=True) if size > 1):
+    for stride, size in sorted([(stride, size) for stride, size in zip(of.stride, of.shape, strict=True) if size > 1]):
         if stride != step:
             return False
         step *= size
@@ -45,8 +45,10 @@ def channels_last(shape: Sizes) -> Sizes:
 
 def lies_channels_last(of: Metadata) -> bool:
     """Whether the elements lie with channels side by side, whatever the strides of dimensions of size 1."""
-    wanted = zip(of.shape, of.stride, channels_last(of.shape), strict=True)
-    return of.numel > 0 and all(size == 1 or stride == last for size, stride, last in wanted)
+    for size, stride, last in zip(of.shape, of.stride, channels_last(of.shape), strict=True):
+        if size != 1 and stride != last:
+            return False
+    return of.numel > 0
 
 
 def suggests_channels_last(of: Metadata) -> bool:

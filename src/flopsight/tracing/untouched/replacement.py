@@ -54,17 +54,22 @@ class Replacement:
         setattr(self._owner, self._name, self.original)
 
 
+def _detour(self: Any, *args: Any, _instead: Any = None, **kwargs: Any) -> Any:
+    return _instead(self, args, kwargs)
+
+
 class Detour(Replacement):
     """In place of a function or method: a function of the first argument, the others, and the keyword arguments.
 
     It stays what it is, for those who hold it, and runs other code. With another method, Python would look at all
     classes below the owner, and forget where it had found their attributes: `nn.Module` has hundreds.
+    code: what is run, given `instead` as `_instead`; it names nothing but its arguments.
     there: what the owner has meanwhile. Where somebody has put another one in its place, that one calls this, and means
     the original.
     """
 
-    def __init__(self, owner: Any, name: str, instead: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]) -> None:
-        value = FunctionType(_detour.__code__, globals(), name)
+    def __init__(self, owner: Any, name: str, instead: Any, code: Callable[..., Any] = _detour) -> None:
+        value = FunctionType(code.__code__, globals(), name)
         value.__kwdefaults__ = {"_instead": instead}
         super().__init__(owner, name, value)
         self.there: Any = None
@@ -88,7 +93,3 @@ class Detour(Replacement):
             return
         self.there.__code__ = self.original.__code__
         self.there.__kwdefaults__ = None
-
-
-def _detour(self: Any, *args: Any, _instead: Any = None, **kwargs: Any) -> Any:
-    return _instead(self, args, kwargs)

@@ -27,8 +27,7 @@ _OTHER_MEMORY = {"aten::resize_", "aten::resize_as_", "aten::set_"}
 
 def asks(info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call has to know the values of the constants among its arguments."""
-    may_ask = info.dynamic or info.packet == "aten::index" or info.name in ASKING
-    return may_ask and (info.name in ASKING or info.depends_on_values(args, kwargs))
+    return info.name in ASKING or info.depends_on_values(args, kwargs)
 
 
 def on_constants(
