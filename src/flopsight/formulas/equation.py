@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -28,10 +27,11 @@ class _Reader:
 
     def __init__(self, complex_names: frozenset[str]) -> None:
         self.names = dict.fromkeys(complex_names, True)
-        self.kinds: Counter[str] = Counter()
+        self.kinds: dict[str, int] = {}
 
     def count(self, **kinds: int) -> None:
-        self.kinds.update(kinds)
+        for kind, number in kinds.items():
+            self.kinds[kind] = self.kinds.get(kind, 0) + number
 
     def run(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
@@ -120,18 +120,18 @@ class _Reader:
         name = node.func.id
         arguments = [self.value(argument) for argument in node.args]
         if name in DEFINED:
-            self.kinds.update(work(DEFINED[name], frozenset("x" if arguments[0] else "")).to_dict())
+            self.count(**work(DEFINED[name], frozenset("x" if arguments[0] else "")).to_dict())
             return arguments[0]
         if not any(arguments):
             if name not in REAL:
                 raise FormulaError(f"An equation names the function {name!r}, which is not known.")
-            self.kinds.update(REAL[name].to_dict())
+            self.count(**REAL[name].to_dict())
             return False
         if name in PARTS:
-            self.kinds.update(work(PARTS[name]).to_dict())
+            self.count(**work(PARTS[name]).to_dict())
         elif name in COMPLEX:
             operands = zip("zw", arguments, strict=False)
-            self.kinds.update(work(COMPLEX[name], frozenset(n for n, is_complex in operands if is_complex)).to_dict())
+            self.count(**work(COMPLEX[name], frozenset(n for n, is_complex in operands if is_complex)).to_dict())
         else:
             raise FormulaError(f"The function {name!r} is not written out for complex numbers.")
         return name not in REAL_RESULT

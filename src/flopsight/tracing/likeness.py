@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from flopsight.tracing.fake import Metadata, has_values, metadata_of
+from flopsight.tracing.fake import Metadata, has_values, metadata, metadata_of, sizing
 from flopsight.tracing.inventory import PLAIN, is_plain, properties
 
-_STRIDED = {torch.strided}
+_PLAIN, _STRIDED = set(PLAIN), {torch.strided}
 _layout_of = attrgetter("layout")
 
 
@@ -27,19 +26,22 @@ class Likeness(NamedTuple):
 
 def likenesses(tensors: list[torch.Tensor]) -> list[Likeness | None]:
     """What is known of each; None for one that has no shape yet."""
-    known: dict[Any, Likeness | None] = {}
-    keys = zip(_keys(tensors), tensors, strict=True)
-    return [known.get(key) or known.setdefault(key, _likeness(tensor)) for key, tensor in keys]
-
-
-def _keys(tensors: list[torch.Tensor]) -> Iterable[Any]:
-    """Equal for tensors of which the same is known."""
-    if set(map(type, tensors)) <= set(PLAIN) and _STRIDED.issuperset(map(_layout_of, tensors)):
+    if sizing.get() is None and set(map(type, tensors)) <= _PLAIN and _STRIDED.issuperset(map(_layout_of, tensors)):
         try:
-            return list(zip(*properties(tensors), strict=True))
+            found = list(zip(*properties(tensors), strict=True))
         except RuntimeError:  # a nested tensor has no strides
             pass
-    return map(id, tensors)
+        else:
+            alike = {key: _told(*key) for key in set(found)}
+            return [alike[key] for key in found]
+    known: dict[int, Likeness | None] = {}
+    return [known.get(id(tensor)) or known.setdefault(id(tensor), _likeness(tensor)) for tensor in tensors]
+
+
+def _told(kind: type, properties: tuple[Any, ...], stride: tuple[int, ...]) -> Likeness:
+    """What the properties of a plain tensor tell."""
+    shape, dtype, device, trainable = properties
+    return Likeness(metadata(tuple(shape), stride, dtype, device), trainable, True, device.type != "meta")
 
 
 def _likeness(tensor: torch.Tensor) -> Likeness | None:

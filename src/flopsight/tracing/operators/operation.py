@@ -63,10 +63,10 @@ class OperatorInfo:
         only = self.returned[0] if len(self.returned) == 1 and not self.in_place_view else None
         self.target = None if only is None or arguments[only[0]].kwarg_only else only[0]
         self.random = torch.Tag.nondeterministic_seeded in tags
-        name = func.name()  # some that Python alone knows have no kernel (`prim::device`, `aten::sym_size`)
-        self.composite = torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(
-            name, "CompositeImplicitAutograd"
-        )
+        try:
+            self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(self.name, "CompositeImplicitAutograd")
+        except RuntimeError:  # Python alone knows it (`prim::device`, `aten::sym_size`)
+            self.composite = False
 
     def depends_on_values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether the shape or value of this call's result depends on the values of its arguments."""
@@ -233,7 +233,11 @@ def operation(
             cost, source = decompose(), "decomposition"
         family, reason = "other", None
     outputs = results.specs if type(results) is Metadata else flat_results(results)
-    dtype = _compute_dtype(inputs, outputs)
+    first = inputs.get(info.arguments[0]) if len(inputs) == 1 else None
+    if isinstance(first, TensorSpec) and len(outputs) == 1 and outputs[0].dtype == first.dtype:
+        dtype = first.dtype
+    else:
+        dtype = _compute_dtype(inputs, outputs)
     source = source if cost else "none"
     made: Operation = new(Operation, (info.name, family, inputs, plain, outputs, cost, dtype, source, reason, None))
     return made

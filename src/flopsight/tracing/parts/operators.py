@@ -179,10 +179,14 @@ def dropout(run: Parts, input: Metadata, p: float, train: bool) -> Any:
 
 @parts(_aten.adaptive_avg_pool2d.default)
 def adaptive_avg_pool2d(run: Parts, self: Metadata, output_size: list[int]) -> Any:
-    """To one element, the mean."""
-    if self.ndim != 4 or list(output_size) != [1, 1] or suggests_channels_last(self):
+    """To one element, the mean, laid out as the input."""
+    if self.ndim != 4 or list(output_size) != [1, 1]:
         return None
-    return run(_aten.mean.dim, self, [-1, -2], True)
+    mean = run(_aten.mean.dim, self, [-1, -2], True)
+    if not suggests_channels_last(self):
+        return mean
+    batch, channels = self.shape[:2]
+    return run(_aten.as_strided_.default, mean, [batch, channels, 1, 1], [channels, 1, channels, channels])
 
 
 @parts(_aten.max_pool2d.default)
