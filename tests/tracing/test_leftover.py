@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 
 import pytest
@@ -100,3 +101,16 @@ def test_a_thread_that_runs_during_the_search_may_hold_what_is_found(others, tol
         leftover.warn_of_leftovers(before, others())
     SEEN.clear()
     assert len(said) == told
+
+
+@pytest.mark.parametrize("way", [{}, {"backward": True}, {"memory": True}, {"execute": True}], ids=str)
+def test_a_run_leaves_no_cycles_to_collect(way):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    profile(model, (1, 3, 8, 8), **way)
+    gc.collect()
+    gc.disable()
+    try:
+        profile(model, (1, 3, 8, 8), **way)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

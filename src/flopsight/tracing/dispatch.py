@@ -71,8 +71,11 @@ class Dispatcher(Booking):
                 stack.enter_context(aside)
             if self.selections is not None:
                 stack.enter_context(ordinary_boxes())
-            with self:
-                yield
+            try:
+                with self:
+                    yield
+            finally:
+                self._known = None  # which knows this one: a cycle would stay until the next collection
 
     # --- dispatch ----------------------------------------------------------------------------------------------
 
