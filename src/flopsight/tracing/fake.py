@@ -270,9 +270,10 @@ _make = _TENSOR._make_wrapper_subclass
 
 def make(of: Metadata, *, requires_grad: bool = False) -> Fake:
     """A new fake tensor."""
-    tensor: Fake = _make(
-        Fake, of.shape, strides=of.stride, dtype=of.dtype, device=of.device, requires_grad=requires_grad
-    )
+    if of.is_contiguous and not requires_grad:
+        tensor: Fake = _make(Fake, of.shape, dtype=of.dtype, device=of.device)
+    else:
+        tensor = _make(Fake, of.shape, strides=of.stride, dtype=of.dtype, device=of.device, requires_grad=requires_grad)
     tensor.metadata = of
     return tensor
 
