@@ -25,9 +25,12 @@ CPU = torch.device("cpu")
 
 
 class Metadata:
-    """What is known of a tensor without its values. Make one with `metadata`; equal ones are the same object."""
+    """What is known of a tensor without its values. Make one with `metadata`; equal ones are the same object.
 
-    __slots__ = ("_c_array", "device", "dtype", "ndim", "numel", "shape", "spec", "specs", "stride")
+    c_array: whether it is contiguous, where that is known already. specs: its `spec`, in a tuple.
+    """
+
+    __slots__ = ("c_array", "device", "dtype", "ndim", "numel", "shape", "spec", "specs", "stride")
 
     def __init__(
         self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device
@@ -40,14 +43,14 @@ class Metadata:
         self.numel = product(shape)
         self.spec = TensorSpec(shape, _dtype_names.get(dtype) or dtype_name(dtype))
         self.specs = (self.spec,)
-        self._c_array: bool | None = None
+        self.c_array: bool | None = None
 
     @property
     def is_contiguous(self) -> bool:
         """Whether the strides are those of a C array."""
-        if self._c_array is None:
-            self._c_array = self.stride == contiguous(self.shape)
-        return self._c_array
+        if self.c_array is None:
+            self.c_array = self.stride == contiguous(self.shape)
+        return self.c_array
 
     def like(
         self, shape: tuple[int, ...], stride: tuple[int, ...] | None = None, dtype: torch.dtype | None = None
@@ -119,6 +122,7 @@ def metadata(
             found = metadata(shape, stride, dtype)
         elif stride is None:
             found = metadata(shape, contiguous(shape), dtype, device)
+            found.c_array = True
         else:
             if len(_interned) > 200_000:
                 _interned.clear()
@@ -270,7 +274,7 @@ _make = _TENSOR._make_wrapper_subclass
 
 def make(of: Metadata, *, requires_grad: bool = False) -> Fake:
     """A new fake tensor."""
-    if of.is_contiguous and not requires_grad:
+    if of.c_array and not requires_grad:
         tensor: Fake = _make(Fake, of.shape, dtype=of.dtype, device=of.device)
     else:
         tensor = _make(Fake, of.shape, strides=of.stride, dtype=of.dtype, device=of.device, requires_grad=requires_grad)

@@ -28,6 +28,8 @@ def _alias(self: Metadata) -> Result:
 @rule("aten::view", "aten::_unsafe_view")
 def _view(self: Metadata, size: list[int]) -> Result:
     shape = sizes_asked(self, size)
+    if shape is not None and self.is_contiguous:
+        return self.like(shape)
     stride = None if shape is None else as_viewed(self, shape)
     return None if shape is None or stride is None else self.like(shape, stride)
 
