@@ -25,6 +25,8 @@ NOT_PLAIN = -1
 _held_by = itemgetter("_modules", "_parameters", "_buffers")
 _properties_of = attrgetter("shape", "dtype", "device", "requires_grad")
 _stride_of = methodcaller("stride")
+seen_of = attrgetter("shape", "dtype", "requires_grad")
+"""What of a tensor decides what a layer runs that holds it, and may change while it stays the same object."""
 
 
 class Held(NamedTuple):
@@ -42,11 +44,14 @@ class Held(NamedTuple):
 
 class Holding(NamedTuple):
     """What one module holds: the `id`s of its parameters and buffers, `NOT_PLAIN` for those that properties say not all
-    of, and their metadata, None for none.
+    of, and their metadata, None for none. seen: of each of these that is there, what `seen_of` tells of it, and
+    whether it requires a gradient.
     """
 
     ids: tuple[int, ...]
     metadata: tuple[Metadata | None, ...]
+    seen: tuple[Any, ...]
+    trainable: tuple[bool, ...]
 
 
 class Found(NamedTuple):

@@ -20,7 +20,7 @@ from torch import nn
 
 from flopsight.calls import Operation
 from flopsight.tracing.fake import Fake, Metadata, make, metadata_of
-from flopsight.tracing.inventory import Holding
+from flopsight.tracing.inventory import Holding, seen_of
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import Composite
 from flopsight.tracing.modules import Known, Modules
@@ -196,21 +196,18 @@ def _held(kind: Kind, module: nn.Module, holding: Holding) -> tuple[Any, ...] | 
     for space, named, functions in kind.functions:
         if named(space) != functions:
             return None
-    trainable: list[bool] = []
     if attributes["_parameters"] or attributes["_buffers"]:
         tensors = (*attributes["_parameters"].values(), *attributes["_buffers"].values())
         if tuple(map(id, tensors)) != holding.ids:
             return None
-        for tensor, noted in zip(tensors, holding.metadata, strict=True):
-            if noted is not None:
-                if tensor.shape != noted.shape or tensor.dtype is not noted.dtype:
-                    return None
-                trainable.append(tensor.requires_grad)
+        there = tensors if len(holding.seen) == len(tensors) else [tensor for tensor in tensors if tensor is not None]
+        if tuple(map(seen_of, there)) != holding.seen:
+            return None
     elif holding.ids:
         return None
     try:
         lists = [tuple(attributes[name]) for name in kind.lists] if kind.lists else ()
-        return cls, kind.attributes(attributes), *lists, holding.metadata, tuple(trainable)
+        return cls, kind.attributes(attributes), *lists, holding.metadata, holding.trainable
     except KeyError:
         return None
 

@@ -9,19 +9,23 @@ import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from flopsight.tracing.fake import Metadata, has_values, metadata, metadata_of, sizing
-from flopsight.tracing.inventory import PLAIN, is_plain, properties
+from flopsight.tracing.inventory import PLAIN, is_plain, properties, seen_of
 
 _PLAIN, _STRIDED = set(PLAIN), {torch.strided}
 _layout_of = attrgetter("layout")
 
 
 class Likeness(NamedTuple):
-    """What is known of a tensor but for its values. plain: whether its properties say all of it."""
+    """What is known of a tensor but for its values. plain: whether its properties say all of it.
+
+    seen: what `inventory.seen_of` tells.
+    """
 
     metadata: Metadata
     trainable: bool
     plain: bool
     has_values: bool
+    seen: tuple[Any, ...]
 
 
 def likenesses(tensors: list[torch.Tensor]) -> list[Likeness | None]:
@@ -41,10 +45,11 @@ def likenesses(tensors: list[torch.Tensor]) -> list[Likeness | None]:
 def _told(kind: type, properties: tuple[Any, ...], stride: tuple[int, ...]) -> Likeness:
     """What the properties of a plain tensor tell."""
     shape, dtype, device, trainable = properties
-    return Likeness(metadata(tuple(shape), stride, dtype, device), trainable, True, device.type != "meta")
+    meta = metadata(tuple(shape), stride, dtype, device)
+    return Likeness(meta, trainable, True, device.type != "meta", (shape, dtype, trainable))
 
 
 def _likeness(tensor: torch.Tensor) -> Likeness | None:
     if isinstance(tensor, UninitializedTensorMixin):
         return None
-    return Likeness(metadata_of(tensor), tensor.requires_grad, is_plain(tensor), has_values(tensor))
+    return Likeness(metadata_of(tensor), tensor.requires_grad, is_plain(tensor), has_values(tensor), seen_of(tensor))

@@ -62,7 +62,7 @@ def _functions(kind: type[nn.Module]) -> Callable[[], TorchFunctionMode] | None:
 
 
 _FUSED_IN_EVAL = (nn.MultiheadAttention, nn.TransformerEncoder, nn.TransformerEncoderLayer)
-_EMPTY = Holding((), ())
+_EMPTY = Holding((), (), (), ())
 
 
 class Modules:
@@ -181,6 +181,7 @@ class Modules:
         records: list[ParameterRecord] = []
         metadata: list[Metadata | None] = []
         ids: list[int] = []
+        seen: list[tuple[Any, ...]] = []
         everything = self.held
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
@@ -199,9 +200,11 @@ class Modules:
                     self.tensors.append(tensor)
                 ids.append(id(tensor) if like.plain else NOT_PLAIN)
                 metadata.append(held.metadata)
+                seen.append(like.seen)
                 record = name, held.metadata.spec, like.trainable, buffer, held.identity
                 records.append(new(ParameterRecord, record))
-        return tuple(records), new(Holding, (tuple(ids), tuple(metadata)))
+        trainable = tuple([record.trainable for record in records])
+        return tuple(records), new(Holding, (tuple(ids), tuple(metadata), tuple(seen), trainable))
 
     def held_at(self, tensor: torch.Tensor) -> Held:
         """What is known of a real tensor that no module holds as such, but which may be a view of one held."""
