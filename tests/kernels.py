@@ -8,8 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from flopsight.errors import NeedsValuesError
-from flopsight.tracing.fake import Metadata, metadata_in
+from flopsight.tracing.fake import metadata_in
 from flopsight.tracing.memo import hashable
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.operators.operation import OperatorInfo, info_of
 from flopsight.tracing.operators.results import infer
 

@@ -10,7 +10,8 @@ import torch
 from versions import tried
 
 from flopsight.tracing import shapes
-from flopsight.tracing.fake import Metadata, metadata_of
+from flopsight.tracing.fake import metadata_of
+from flopsight.tracing.metadata import Metadata
 
 aten = torch.ops.aten
 F32, F64, BF16, I64, BOOL = torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool

@@ -16,7 +16,8 @@ from flopsight.fitting.inputs import InputsAt
 from flopsight.fitting.optimizers import AdamW8bit, sgd, sgd_momentum
 from flopsight.fitting.stand_in import stand_in
 from flopsight.profiles import Profile
-from flopsight.tracing.fake import CPU, metadata_of
+from flopsight.tracing.fake import metadata_of
+from flopsight.tracing.metadata import CPU
 from flopsight.tracing.tracer import profile
 from flopsight.tracing.training.backward import begin_backward
 from flopsight.tracing.training.optimizers import OptimizerOf

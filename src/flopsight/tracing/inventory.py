@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from flopsight.calls import ModuleNode
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.untouched.contents import STANDARD, Contents
 
 PLAIN = (torch.Tensor, nn.Parameter)

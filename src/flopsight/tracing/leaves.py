@@ -19,10 +19,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from flopsight.calls import Operation
-from flopsight.tracing.fake import Fake, Metadata, make, metadata_of
+from flopsight.tracing.fake import Fake, make, metadata_of
 from flopsight.tracing.inventory import Holding, seen_of
 from flopsight.tracing.ledger import Ledger
 from flopsight.tracing.memo import Composite
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.modules import Known, Modules
 from flopsight.tracing.parts import Parts
 from flopsight.tracing.untouched.contents import STANDARD

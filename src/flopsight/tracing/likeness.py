@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from flopsight.tracing.fake import Metadata, has_values, metadata, metadata_of, sizing
+from flopsight.tracing.fake import has_values, metadata_of
 from flopsight.tracing.inventory import PLAIN, is_plain, properties, seen_of
+from flopsight.tracing.metadata import Metadata, metadata, sizing
 
 _PLAIN, _STRIDED = set(PLAIN), {torch.strided}
 _layout_of = attrgetter("layout")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from flopsight.calls import Operation
-from flopsight.tracing.fake import Metadata, sizing
+from flopsight.tracing.metadata import Metadata, sizing
 from flopsight.tracing.operators.operation import OperatorInfo, registry_version
 
 FOLDED_ELEMENTS = 1 << 16

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from flopsight.calls import ModuleNode, Operation, ParameterRecord, new
 from flopsight.tracing.constructs.compiled import is_wrapper, original
 from flopsight.tracing.constructs.script import unseen
-from flopsight.tracing.fake import Metadata, has_values, metadata_of, sizing, storage_key
+from flopsight.tracing.fake import has_values, metadata_of, storage_key
 from flopsight.tracing.inventory import (
     NOT_PLAIN,
     Found,
@@ -27,6 +27,7 @@ from flopsight.tracing.inventory import (
     remember,
 )
 from flopsight.tracing.likeness import Likeness, likenesses
+from flopsight.tracing.metadata import Metadata, sizing
 from flopsight.tracing.untouched.state import ModuleState
 
 

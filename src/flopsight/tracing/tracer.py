@@ -25,12 +25,12 @@ from flopsight.tracing.constructs.finish import finished
 from flopsight.tracing.constructs.nested import packed
 from flopsight.tracing.constructs.threads import gathered
 from flopsight.tracing.dispatch import Dispatcher
-from flopsight.tracing.fake import sizing
 from flopsight.tracing.given.exported import opened
 from flopsight.tracing.given.hints import hinted
 from flopsight.tracing.given.inputs import arguments, describe, tensors_in
 from flopsight.tracing.given.signature import Signature
 from flopsight.tracing.given.tensors import given_tensors
+from flopsight.tracing.metadata import sizing
 from flopsight.tracing.request import Model, Request, check_proposals, check_step, unwrapped
 from flopsight.tracing.scopes import Scopes
 from flopsight.tracing.sizing.naming import closed_form, names_in

@@ -24,11 +24,12 @@ from flopsight.profiles import Profile
 from flopsight.tracing.again.executed import Executed
 from flopsight.tracing.again.world import Open, World, is_plain
 from flopsight.tracing.booking import Booking
-from flopsight.tracing.fake import Fake, metadata_of, sizing
+from flopsight.tracing.fake import Fake, metadata_of
 from flopsight.tracing.given.inputs import Spec, tensors_in
 from flopsight.tracing.inventory import Found, Inventory, inventory_of
 from flopsight.tracing.leaves import SWITCHES
 from flopsight.tracing.memo import MEMO
+from flopsight.tracing.metadata import sizing
 from flopsight.tracing.place import active
 from flopsight.tracing.request import Request
 from flopsight.tracing.scopes import GLOBAL_HOOKS, has_hooks, is_call_wrapped

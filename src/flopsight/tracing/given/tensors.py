@@ -10,9 +10,10 @@ import torch
 from flopsight.errors import InputError
 from flopsight.tracing.constructs.distributed import distributed_tensor
 from flopsight.tracing.constructs.nested import packed, with_values
-from flopsight.tracing.fake import CPU, Metadata, contiguous, has_values, make, metadata, metadata_of
+from flopsight.tracing.fake import has_values, make, metadata_of
 from flopsight.tracing.given.inputs import Spec, fill_once, tensors_in
 from flopsight.tracing.given.signature import Signature
+from flopsight.tracing.metadata import CPU, Metadata, contiguous, metadata
 from flopsight.tracing.modules import Modules
 from flopsight.tracing.operators.one_device import stand_in
 from flopsight.tracing.values.assumed import Assumed

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from flopsight.cost import product
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.operators.operation import OperatorInfo
 from flopsight.tracing.shapes.recurrent import row
 

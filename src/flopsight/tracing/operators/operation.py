@@ -13,7 +13,8 @@ from torch._ops import OpOverload
 from flopsight.calls import Operation, Specs, new
 from flopsight.cost import ZERO, Cost, TensorSpec
 from flopsight.formulas.registry import REGISTRY, Formula, bind, load_formulas
-from flopsight.tracing.fake import Metadata, dtype_name, metadata_of, sizing
+from flopsight.tracing.fake import metadata_of
+from flopsight.tracing.metadata import Metadata, dtype_name, sizing
 
 _MASKS = (torch.bool, torch.uint8)
 _DYNAMIC = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 
 _WRITES_ANYWAY = {
     "addmv_", "baddbmm_", "conj_physical_", "fill_", "fill_diagonal_", "index_fill_", "index_put_", "masked_fill_",

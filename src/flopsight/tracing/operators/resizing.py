@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from flopsight.errors import InputError
-from flopsight.tracing.fake import Fake, Metadata, make
+from flopsight.tracing.fake import Fake, make
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.values.deferred import Deferred
 
 

@@ -12,7 +12,7 @@ from flopsight.errors import InputError
 from flopsight.tracing import shapes
 from flopsight.tracing.constructs import nested
 from flopsight.tracing.constructs.distributed import collective
-from flopsight.tracing.fake import CPU, Metadata, metadata, sizing
+from flopsight.tracing.metadata import CPU, Metadata, metadata, sizing
 from flopsight.tracing.operators import without_dynamo
 from flopsight.tracing.operators.operation import OperatorInfo, as_meta, info_of
 from flopsight.tracing.operators.overlap import refuse_overlap

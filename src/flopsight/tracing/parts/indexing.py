@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.parts.known import ITSELF, Parts
 
 _aten = torch.ops.aten

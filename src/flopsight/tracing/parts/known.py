@@ -18,9 +18,10 @@ from torch._ops import OpOverload
 from flopsight.calls import Operation
 from flopsight.errors import FlopsightError
 from flopsight.tracing.booking import Booking
-from flopsight.tracing.fake import Fake, Metadata, metadata_in, sizing
+from flopsight.tracing.fake import Fake, metadata_in
 from flopsight.tracing.inventory import is_plain
 from flopsight.tracing.memo import Composite, hashable
+from flopsight.tracing.metadata import Metadata, sizing
 from flopsight.tracing.modules import Known
 from flopsight.tracing.operators.operation import INFOS, OperatorInfo, info_of, is_taken_apart
 

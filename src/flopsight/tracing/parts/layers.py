@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch._ops import OpOverload
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.parts.known import ITSELF, Parts, layer
 
 _aten = torch.ops.aten

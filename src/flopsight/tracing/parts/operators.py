@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from flopsight.cost import product
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.operators.operation import info_of, is_taken_apart
 from flopsight.tracing.parts.known import ITSELF, Parts, parts
 from flopsight.tracing.shapes.strides import is_contiguous, suggests_channels_last

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Metadata, make
+from flopsight.tracing.fake import make
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.shapes.layout import layout
 from flopsight.tracing.shapes.strides import channels_last, is_contiguous
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.shapes.pointwise import element_by_element, is_pointwise
 from flopsight.tracing.shapes.strides import (
     channels_last,

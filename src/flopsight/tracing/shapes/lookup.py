@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.shapes.elementwise import broadcast
 from flopsight.tracing.shapes.layout import layout
 from flopsight.tracing.shapes.rules import Mismatch, Result, rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.shapes.layout import layout
 from flopsight.tracing.shapes.strides import iterated, preserved
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from flopsight.cost import product
-from flopsight.tracing.fake import Metadata, contiguous, metadata
+from flopsight.tracing.metadata import Metadata, contiguous, metadata
 from flopsight.tracing.shapes.elementwise import broadcast
 from flopsight.tracing.shapes.rules import Result, rule
 from flopsight.tracing.shapes.strides import channels_last, dense, preserved, suggested, suggests_channels_last

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.shapes.elementwise import broadcast, promoted
 from flopsight.tracing.shapes.strides import iterated, preserved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 
 Result = Any  # Metadata, a tuple of them, or None where the rule does not apply
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from flopsight.tracing.fake import Metadata, contiguous
+from flopsight.tracing.metadata import Metadata, contiguous
 
 Sizes = tuple[int, ...]
 

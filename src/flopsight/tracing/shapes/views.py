@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flopsight.cost import product
-from flopsight.tracing.fake import Metadata, contiguous
+from flopsight.tracing.metadata import Metadata, contiguous
 from flopsight.tracing.shapes.rules import Result, rule
 
 

@@ -11,7 +11,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from flopsight.sizes import Guard, Poly, Size, poly_of
-from flopsight.tracing.fake import Fake, Metadata, metadata_of, sizing
+from flopsight.tracing.fake import Fake, metadata_of
+from flopsight.tracing.metadata import Metadata, sizing
 from flopsight.tracing.place import caller_is_ours, user_line
 from flopsight.tracing.sizing import sized
 from flopsight.tracing.untouched.replacement import Replacement

@@ -13,7 +13,7 @@ from typing import Any
 
 from flopsight.cost import product
 from flopsight.sizes import Size
-from flopsight.tracing.fake import Metadata
+from flopsight.tracing.metadata import Metadata
 
 Shape = tuple[int, ...]
 

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from flopsight.tracing.constructs.grad_mode import AsksAutograd, refuse_unknown
-from flopsight.tracing.fake import Metadata, make, metadata_of
+from flopsight.tracing.fake import make, metadata_of
+from flopsight.tracing.metadata import Metadata
 from flopsight.tracing.place import needs_values
 
 ASKED_ELEMENTS = 1 << 24

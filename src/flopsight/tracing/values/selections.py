@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from flopsight.cost import product
-from flopsight.tracing.fake import Metadata, contiguous, make, metadata_of
+from flopsight.tracing.fake import make, metadata_of
+from flopsight.tracing.metadata import Metadata, contiguous
 from flopsight.tracing.operators.operation import OperatorInfo
 from flopsight.tracing.place import current_place
 from flopsight.tracing.values.by_values import indexed, is_mask
