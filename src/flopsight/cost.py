@@ -98,7 +98,8 @@ class Cost:
         return Cost(**dict(zip(_FIELDS, map(operator.add, counts(self), counts(other)), strict=True)))
 
     def __mul__(self, times: int) -> Cost:
-        return Cost(**{name: getattr(self, name) * times for name in _FIELDS})
+        given = zip(_FIELDS, counts(self), strict=True)
+        return Cost(**{name: count * times for name, count in given if count or type(count) is not int})
 
     __rmul__ = __mul__
 

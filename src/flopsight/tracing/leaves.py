@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ from flopsight.tracing.untouched.contents import STANDARD
 from flopsight.tracing.untouched.reach import ATOMS, names_of
 
 _OURS = ("torch.nn.modules.", "torch.nn.functional")
-_ATOMS = ATOMS | {Metadata, type}
+_ATOMS = ATOMS | {Metadata, type, tuple}
 _READERS = (nn.MultiheadAttention,)
 """Classes of modules that read the parameters of others, and call none."""
 _NAMED = re.compile(r"_get_(?!default).*(sdp|enabled|deterministic|benchmark).*")
@@ -215,9 +216,12 @@ def _held(kind: Kind, module: nn.Module, holding: Holding) -> tuple[Any, ...] | 
 
 def _is_atom(value: Any) -> bool:
     """Whether a part of a key says all there is to say, and keeps nothing of the user's alive."""
-    if type(value) is not tuple:
-        return type(value) in _ATOMS
-    return _ATOMS.issuperset(map(type, value)) or all(_is_atom(item) for item in value if type(item) not in _ATOMS)
+    level = [value]
+    while level:
+        if not _ATOMS.issuperset(map(type, level)):
+            return False
+        level = list(chain.from_iterable([item for item in level if type(item) is tuple]))
+    return True
 
 
 def _kind_of(module: nn.Module) -> Kind | None:

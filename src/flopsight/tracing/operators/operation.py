@@ -163,6 +163,14 @@ def _out(results: Any) -> Any:
     return tuple(map(_out, results)) if isinstance(results, (list, tuple)) else None
 
 
+def _several(results: Any) -> tuple[Any, tuple[TensorSpec, ...]]:
+    """Results that are not one tensor as a formula is given them, and the tensors among them."""
+    if isinstance(results, (tuple, list)) and set(map(type, results)) == {Metadata}:
+        specs = tuple([each.spec for each in results])
+        return specs, specs
+    return _out(results), flat_results(results)
+
+
 @cache
 def _rank(dtype: str) -> int:
     """Whether an operator that has such a tensor among others computes in its dtype: the least does."""
@@ -218,22 +226,18 @@ def operation(
     if (following := sizing.get()) is not None:
         named = following.arguments(named)
     inputs, plain = _apart(named)
+    out, outputs = (results.spec, results.specs) if type(results) is Metadata else _several(results)
     version, formula = info.formula
     if version != REGISTRY.version:
         formula = formula_of(info)
     if formula is not None:
         family, source, reason = formula.family, formula.source, formula.reason
-        cost: Cost | None = (
-            ZERO
-            if reason is not None
-            else bind(formula.rule, {**plain, **inputs}, results.spec if type(results) is Metadata else _out(results))
-        )
+        cost: Cost | None = ZERO if reason is not None else bind(formula.rule, {**plain, **inputs}, out)
     else:
         cost, source = _from_torch(info, named, results), "torch"
         if cost is None:
             cost, source = decompose(), "decomposition"
         family, reason = "other", None
-    outputs = results.specs if type(results) is Metadata else flat_results(results)
     first = inputs.get(info.arguments[0]) if len(inputs) == 1 else None
     if isinstance(first, TensorSpec) and len(outputs) == 1 and outputs[0].dtype == first.dtype:
         dtype = first.dtype

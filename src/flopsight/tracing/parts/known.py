@@ -134,7 +134,10 @@ class Parts:
 
 
 def _key(value: Any) -> Any:
-    return tuple(value) if type(value) is list and value and type(value[0]) is int else hashable(value)
+    kind = type(value)
+    if kind is list and value and type(value[0]) is int:
+        return tuple(value)
+    return (kind, value) if kind is bool or kind is float else hashable(value)
 
 
 def _is_plain(value: Any) -> bool:

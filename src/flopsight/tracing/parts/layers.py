@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -26,8 +27,9 @@ def _integers(values: Any) -> list[int]:
 def _convolution(operator: OpOverload, run: Parts, module: Any, held: _Held, input: Metadata) -> Any:
     if module.padding_mode != "zeros" or type(module.padding) is not tuple:
         return None
-    window = map(_integers, (module.stride, module.padding, module.dilation))
-    return run.of(operator, input, held["weight"], held["bias"], *window, *_integers((module.groups,)))
+    window = module.stride, module.padding, module.dilation
+    _integers((*chain.from_iterable(window), module.groups))
+    return run.of(operator, input, held["weight"], held["bias"], *map(list, window), module.groups)
 
 
 layer(nn.Conv1d)(partial(_convolution, _aten.conv1d.default))

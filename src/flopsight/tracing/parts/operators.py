@@ -135,7 +135,7 @@ def batch_norm(
 ) -> Any:
     """With statistics that are given, on a CPU; what a GPU would keep beside the result is empty."""
     held = weight, bias, running_mean, running_var
-    per_channel = all(of is None or of.shape == input.shape[1:2] for of in held)
+    per_channel = {of.shape for of in held if of is not None} <= {input.shape[1:2]}
     if (
         training
         or running_mean is None

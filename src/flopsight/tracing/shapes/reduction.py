@@ -16,8 +16,8 @@ def _native_batch_norm(
     running_var: Metadata | None, training: bool, momentum: float, eps: float,
 ) -> Result:  # fmt: skip
     channels = input.shape[1]
-    given = [t for t in (weight, bias, running_mean, running_var) if t is not None]
-    if not input.is_contiguous or any(t.shape != (channels,) or t.dtype != input.dtype for t in given):
+    given = {(t.shape, t.dtype) for t in (weight, bias, running_mean, running_var) if t is not None}
+    if not input.is_contiguous or not given <= {((channels,), input.dtype)}:
         return None
     if input.numel == 0 or input.dtype not in (torch.float32, torch.float64):
         return None
