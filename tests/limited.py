@@ -1,8 +1,7 @@
 """Training steps under a real limit of memory. Run as a script: MODEL LIMIT_BYTES BATCH...
 
 The process may map as much as it has when all that lives between steps is there, and what the limit leaves beside that.
-Each step says whether it ran. glibc is told (`MALLOC_MMAP_THRESHOLD_`) to map and unmap every tensor by itself, so that
-the address space is that of the tensors.
+Each step says whether it ran. `ENVIRONMENT` has the address space be that of the tensors.
 """
 
 from __future__ import annotations
@@ -16,6 +15,10 @@ from torch import nn
 
 MARGIN_BYTES = 4 * 2**20
 """For pages that are not full, small storages, and what kernels keep."""
+
+
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1", "MKL_DISABLE_FAST_MM": "1"}
+"""Has glibc map and unmap every tensor by itself, and MKL keep no buffers, as it does on Intel's processors."""
 
 
 class Blocks(nn.Module):

@@ -27,7 +27,7 @@ def test_the_largest_batch_runs_and_the_next_does_not(name):
     assert over > limited.MARGIN_BYTES, "choose another limit: the next batch is to be over by more than the margin"
     run = subprocess.run(
         [sys.executable, limited.__file__, name, str(limit_bytes), str(batch), str(batch + 1)],
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"},
+        env={**os.environ, **limited.ENVIRONMENT},
         capture_output=True,
         text=True,
         cwd=Path(limited.__file__).parent,
