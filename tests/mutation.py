@@ -40,26 +40,26 @@ WITHOUT_ORACLE = ITERATIVE | SHARING
 
 
 def _moved(name: str, other: str) -> Change:
-    return lambda cost: replace(cost, **{name: 0, other: getattr(cost, other) + getattr(cost, name)})
+    return lambda cost: cost._replace(**{name: 0, other: getattr(cost, other) + getattr(cost, name)})
 
 
 def _as_dot_products(cost: Cost) -> Cost:
     """Products taken for dot products of length one: the same work by kind, in another place."""
-    return replace(cost, multiply=0, macs=cost.macs + cost.multiply, results=cost.results + cost.multiply)
+    return cost._replace(multiply=0, macs=cost.macs + cost.multiply, results=cost.results + cost.multiply)
 
 
 def _as_plain(cost: Cost) -> Cost:
     """Contractions taken for plain products and sums: the same work by kind, in another place."""
     multiply, add = cost.multiply + cost.macs, cost.add + cost.macs - cost.results
-    return replace(cost, multiply=multiply, add=add, macs=0, results=0, masked_macs=0)
+    return cost._replace(multiply=multiply, add=add, macs=0, results=0, masked_macs=0)
 
 
 def mutants(name: str) -> dict[str, Change]:
     """Ways to break a field of a cost that is not 0."""
     found: dict[str, Change] = {
-        f"{name} + 1": lambda cost: replace(cost, **{name: getattr(cost, name) + 1}) if getattr(cost, name) else cost,
-        f"{name} dropped": lambda cost: replace(cost, **{name: 0}),
-        f"{name} doubled": lambda cost: replace(cost, **{name: 2 * getattr(cost, name)}),
+        f"{name} + 1": lambda cost: cost._replace(**{name: getattr(cost, name) + 1}) if getattr(cost, name) else cost,
+        f"{name} dropped": lambda cost: cost._replace(**{name: 0}),
+        f"{name} doubled": lambda cost: cost._replace(**{name: 2 * getattr(cost, name)}),
     }
     if name in PLAIN:
         found[f"{name} taken for {PLAIN[name]}"] = _moved(name, PLAIN[name])

@@ -7,8 +7,9 @@ can be computed from it: see `flopsight.conventions`.
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import prod
+from typing import Any, NamedTuple
 
 FLOPS_PER_MAC = 2
 
@@ -61,9 +62,20 @@ class TensorSpec:
         return self.dtype.startswith("complex")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Scalar operations of one operator call. Adds, and scales by an integer.
+class _Counts(NamedTuple):
+    macs: int
+    results: int
+    biases: int
+    masked_macs: int
+    multiply: int
+    add: int
+    divide: int
+    compare: int
+    special: int
+
+
+class Cost(_Counts):
+    """Scalar operations of one operator call, a tuple of counts. Adds, and scales by an integer.
 
     Contractions (matrix product, convolution, attention, recurrent gate), `results` dot products of length K:
 
@@ -78,28 +90,36 @@ class Cost:
         a selection by a condition are a compare. special: elementary functions (exp, log, sqrt, sin, tanh, erf, pow).
     """
 
-    macs: int = 0
-    results: int = 0
-    biases: int = 0
-    masked_macs: int = 0
-    multiply: int = 0
-    add: int = 0
-    divide: int = 0
-    compare: int = 0
-    special: int = 0
+    __slots__ = ()
 
-    def __add__(self, other: Cost) -> Cost:
+    def __new__(
+        cls,
+        *,
+        macs: int = 0,
+        results: int = 0,
+        biases: int = 0,
+        masked_macs: int = 0,
+        multiply: int = 0,
+        add: int = 0,
+        divide: int = 0,
+        compare: int = 0,
+        special: int = 0,
+    ) -> Cost:
+        """Counts that are not given are 0."""
+        return _new(cls, (macs, results, biases, masked_macs, multiply, add, divide, compare, special))
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, int]]:
+        return (), self._asdict()
+
+    def __add__(self, other: Any) -> Cost:
         if not isinstance(other, Cost):
-            return NotImplemented
+            raise TypeError(f"A Cost adds to another Cost, not to {other!r}.")
         if other is ZERO:
             return self
-        if self is ZERO:
-            return other
-        return Cost(**dict(zip(_FIELDS, map(operator.add, counts(self), counts(other)), strict=True)))
+        return other if self is ZERO else _new(Cost, map(operator.add, self, other))
 
-    def __mul__(self, times: int) -> Cost:
-        given = zip(_FIELDS, counts(self), strict=True)
-        return Cost(**{name: count * times for name, count in given if count or type(count) is not int})
+    def __mul__(self, times: Any) -> Cost:
+        return _new(Cost, [count * times if count or type(count) is not int else 0 for count in self])
 
     __rmul__ = __mul__
 
@@ -135,13 +155,10 @@ class Cost:
 
     def to_dict(self) -> dict[str, int]:
         """The fields that are not zero."""
-        return {name: value for name in _FIELDS if (value := getattr(self, name))}
+        return {name: value for name, value in zip(self._fields, self, strict=True) if value}
 
 
-_FIELDS = tuple(field.name for field in fields(Cost))
-counts = operator.attrgetter(*_FIELDS)
-"""The fields of a cost, in their order."""
-
+_new = tuple.__new__
 ZERO = Cost()
 
 

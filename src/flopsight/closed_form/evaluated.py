@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from flopsight.calls import ModuleNode, Operation, Specs
 from flopsight.cost import Cost, TensorSpec
 from flopsight.errors import InputError
 from flopsight.sizes import Size, given
-
-_COSTS = [field.name for field in fields(Cost)]
 
 
 class Evaluation:
@@ -55,7 +53,7 @@ class Evaluation:
             inputs={name: self.specs(specs) for name, specs in of.inputs.items()},
             arguments={name: self.number(value) for name, value in of.arguments.items()},
             outputs=tuple(map(self.spec, of.outputs)),
-            cost=None if of.cost is None else Cost(**{name: self.number(getattr(of.cost, name)) for name in _COSTS}),
+            cost=None if of.cost is None else Cost._make(map(self.number, of.cost)),
         )
 
     def module(self, of: ModuleNode) -> ModuleNode:

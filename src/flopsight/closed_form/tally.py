@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +28,7 @@ class FormulaTally(Tally):
     def cost(self) -> Cost:
         """Scalar operations of all calls whose cost is known."""
         cost = self.numbers.cost
-        return Cost(**{field.name: expression(getattr(cost, field.name)) for field in fields(Cost)})
+        return Cost._make(map(expression, cost))
 
     @property
     def macs(self) -> Any:
