@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
-from operator import attrgetter, eq, itemgetter, methodcaller
+from operator import attrgetter, eq, itemgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -24,7 +24,6 @@ PLAIN = (torch.Tensor, nn.Parameter)
 NOT_PLAIN = -1
 _held_by = itemgetter("_modules", "_parameters", "_buffers")
 _properties_of = attrgetter("shape", "dtype", "device", "requires_grad")
-_stride_of = methodcaller("stride")
 seen_of = attrgetter("shape", "dtype", "requires_grad")
 """What of a tensor decides what a layer runs that holds it, and may change while it stays the same object."""
 
@@ -43,9 +42,11 @@ class Held(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """What one module holds: the `id`s of its parameters and buffers, `NOT_PLAIN` for those that properties say not all
-    of, and their metadata, None for none. seen: of each of these that is there, what `seen_of` tells of it, and
-    whether it requires a gradient.
+    """What one module holds.
+
+    ids: the `id`s of its parameters and buffers, `NOT_PLAIN` for those that properties say not all of. metadata: what
+    is known of each, None for none. seen, trainable: what `seen_of` tells of each of these that is there, and whether
+    it requires a gradient.
     """
 
     ids: tuple[int, ...]
@@ -147,7 +148,7 @@ def properties(tensors: list[torch.Tensor]) -> Iterator[list[Any]]:
     """What is known of tensors but for their values. Raises: RuntimeError for one without strides."""
     yield list(map(type, tensors))
     yield list(map(_properties_of, tensors))
-    yield list(map(_stride_of, tensors))
+    yield list(map(torch.Tensor.stride, tensors))
 
 
 _INVENTORIES: dict[int, Inventory | None] = {}

@@ -33,21 +33,21 @@ def likenesses(tensors: list[torch.Tensor]) -> list[Likeness | None]:
     """What is known of each; None for one that has no shape yet."""
     if sizing.get() is None and set(map(type, tensors)) <= _PLAIN and _STRIDED.issuperset(map(_layout_of, tensors)):
         try:
-            found = list(zip(*properties(tensors), strict=True))
+            return list(map(_Alike().__getitem__, zip(*properties(tensors), strict=True)))
         except RuntimeError:  # a nested tensor has no strides
             pass
-        else:
-            alike = {key: _told(*key) for key in set(found)}
-            return [alike[key] for key in found]
     known: dict[int, Likeness | None] = {}
     return [known.get(id(tensor)) or known.setdefault(id(tensor), _likeness(tensor)) for tensor in tensors]
 
 
-def _told(kind: type, properties: tuple[Any, ...], stride: tuple[int, ...]) -> Likeness:
-    """What the properties of a plain tensor tell."""
-    shape, dtype, device, trainable = properties
-    meta = metadata(tuple(shape), stride, dtype, device)
-    return Likeness(meta, trainable, True, device.type != "meta", (shape, dtype, trainable))
+class _Alike(dict[Any, Likeness]):
+    """What the properties of plain tensors tell, by these."""
+
+    def __missing__(self, key: tuple[type, tuple[Any, ...], tuple[int, ...]]) -> Likeness:
+        _, (shape, dtype, device, trainable), stride = key
+        meta = metadata(tuple(shape), stride, dtype, device)
+        like = self[key] = Likeness(meta, trainable, True, device.type != "meta", (shape, dtype, trainable))
+        return like
 
 
 def _likeness(tensor: torch.Tensor) -> Likeness | None:

@@ -179,11 +179,12 @@ class Modules:
         self, module: nn.Module, path: str, alike: Iterator[Likeness | None]
     ) -> tuple[tuple[ParameterRecord, ...], Holding]:
         """The records of what a module holds, of whose tensors `alike` tells next."""
-        records: list[ParameterRecord] = []
-        metadata: list[Metadata | None] = []
-        ids: list[int] = []
-        seen: list[tuple[Any, ...]] = []
         everything = self.held
+        records: list[ParameterRecord] = []
+        ids: list[int] = []
+        metadata: list[Metadata | None] = []
+        seen: list[tuple[Any, ...]] = []
+        trainable: list[bool] = []
         for buffer, tensors in ((False, module._parameters), (True, module._buffers)):
             for name, tensor in tensors.items():
                 like = None if tensor is None else next(alike)
@@ -193,19 +194,21 @@ class Modules:
                     ids.append(id(tensor) if tensor is None else NOT_PLAIN)
                     metadata.append(None)
                     continue
-                held = everything.get(id(tensor))
+                meta, requires_grad, plain, has_values, look = like
+                identity = id(tensor)
+                held = everything.get(identity)
                 if held is None:
-                    valueless = not like.has_values or (not buffer and like.metadata.numel > 1)
-                    fields = like.metadata, valueless, path, len(everything)
-                    held = everything[id(tensor)] = new(Held, fields)
+                    number, valueless = len(everything), not has_values or (not buffer and meta.numel > 1)
+                    everything[identity] = new(Held, (meta, valueless, path, number))
                     self.tensors.append(tensor)
-                ids.append(id(tensor) if like.plain else NOT_PLAIN)
-                metadata.append(held.metadata)
-                seen.append(like.seen)
-                record = name, held.metadata.spec, like.trainable, buffer, held.identity
-                records.append(new(ParameterRecord, record))
-        trainable = tuple([record.trainable for record in records])
-        return tuple(records), new(Holding, (tuple(ids), tuple(metadata), tuple(seen), trainable))
+                else:
+                    meta, _, _, number = held
+                records.append(new(ParameterRecord, (name, meta.spec, requires_grad, buffer, number)))
+                ids.append(identity if plain else NOT_PLAIN)
+                metadata.append(meta)
+                seen.append(look)
+                trainable.append(requires_grad)
+        return tuple(records), new(Holding, (tuple(ids), tuple(metadata), tuple(seen), tuple(trainable)))
 
     def held_at(self, tensor: torch.Tensor) -> Held:
         """What is known of a real tensor that no module holds as such, but which may be a view of one held."""

@@ -98,8 +98,11 @@ class ModuleState:
 
     def _follow(self, own: Iterable[Any], modules: list[nn.Module]) -> None:
         """Have what the own attributes of modules lead to followed by the next walk, and what their classes do."""
-        for value in [value for value in own if type(value) not in ATOMS]:
-            if type(value) is not tuple or not ATOMS.issuperset(map(type, value)):
+        leading = [value for value in own if type(value) not in ATOMS]
+        inside = chain.from_iterable([value for value in leading if type(value) is tuple])
+        plain = ATOMS.issuperset(map(type, inside))  # sizes, steps
+        for value in leading:
+            if type(value) is not tuple or not (plain or ATOMS.issuperset(map(type, value))):
                 self._reached.add(value)
         for kind in dict.fromkeys(map(type, modules)):
             self._reached.add_class(kind)
