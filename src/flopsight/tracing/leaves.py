@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
 from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
@@ -31,7 +30,7 @@ from flopsight.tracing.untouched.contents import STANDARD
 from flopsight.tracing.untouched.reach import ATOMS, names_of
 
 _OURS = ("torch.nn.modules.", "torch.nn.functional")
-_ATOMS = ATOMS | {Metadata, type, tuple}
+_ATOMS = ATOMS | {Metadata, type}
 _READERS = (nn.MultiheadAttention,)
 """Classes of modules that read the parameters of others, and call none."""
 _NAMED = re.compile(r"_get_(?!default).*(sdp|enabled|deterministic|benchmark).*")
@@ -70,18 +69,13 @@ class Leaves:
 
     def call(self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a module's forward, as remembered or from running it."""
-        module = known.module
-        kind = _kind_of(module)
+        kind = _kind_of(known.module)
         if kind is not None and self.is_plain():
             if len(args) == 1 and not kwargs and type(args[0]) is Fake:
                 given: Any = args[0].metadata or metadata_of(args[0])
             else:
                 given = _given(args, kwargs)
-            if not module._modules:
-                held = _held(kind, module, known.holding)
-                key = None if held is None else (held, self._graded, given)
-            else:
-                key = self._key(kind, known, given)
+            key = self._key(kind, known, given)
             if key is not None:
                 return self._remembered(known, args, kwargs, key)
         return known.forward(args, kwargs)
@@ -94,8 +88,7 @@ class Leaves:
         if call is None and (call := self._told(known, args, kwargs, key)) is None:
             return self._run(known, args, kwargs, key)
         if call.owners is None:
-            self._ledger.owner = None
-            self._ledger.book_all(call.records)
+            self._ledger.book_here(call.records)
         else:
             self._book(call.records, call.owners, known.module)
         if call.argument is not None:
@@ -107,7 +100,7 @@ class Leaves:
         self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]
     ) -> Composite | None:
         """What a call runs, where that is known without running it."""
-        if self._parts is None or len(args) != 1 or kwargs or type(args[0]) is not Fake or not _is_atom(key):
+        if self._parts is None or len(args) != 1 or kwargs or type(args[0]) is not Fake or not _is_atom(key[0][1]):
             return None
         call = self._parts.layer(known, metadata_of(args[0]))
         if call is not None:
@@ -125,10 +118,10 @@ class Leaves:
         )
 
     def _key(self, kind: Kind, known: Known, given: Any) -> tuple[Any, ...] | None:
-        """All that a call of a module with others in it depends on, if that is known."""
+        """All that a call of a module depends on, with what those in it are; None where that is not known."""
         held = _held(kind, known.module, known.holding)
-        if held is None:
-            return None
+        if held is None or not known.module._modules:
+            return held and (held, self._graded, given)
         inside = []
         for module in known.module._modules.values():
             if module is not None:
@@ -191,7 +184,10 @@ def _form(out: Any, given: tuple[Any, ...]) -> Any:
 
 
 def _held(kind: Kind, module: nn.Module, holding: Holding) -> tuple[Any, ...] | None:
-    """The part of a key that says what a module is; None where its forward is not PyTorch's, or runs what is not."""
+    """The part of a key that says what a module is: its class, its attributes, and what is known of its tensors.
+
+    None where its forward is not PyTorch's, or runs what is not.
+    """
     attributes, cls = module.__dict__, type(module)
     if cls.forward is not kind.forward:
         return None
@@ -208,19 +204,20 @@ def _held(kind: Kind, module: nn.Module, holding: Holding) -> tuple[Any, ...] | 
     elif holding.ids:
         return None
     try:
-        lists = [tuple(attributes[name]) for name in kind.lists] if kind.lists else ()
-        return cls, kind.attributes(attributes), *lists, holding.metadata, holding.trainable
+        own = kind.attributes(attributes)
+        if kind.lists:
+            own += tuple([tuple(attributes[name]) for name in kind.lists])
+        return cls, own, holding.metadata, holding.trainable
     except KeyError:
         return None
 
 
-def _is_atom(value: Any) -> bool:
+def _is_atom(key: tuple[Any, ...]) -> bool:
     """Whether a part of a key says all there is to say, and keeps nothing of the user's alive."""
-    level = [value]
-    while level:
-        if not _ATOMS.issuperset(map(type, level)):
+    for value in key:
+        kind = type(value)
+        if kind not in _ATOMS and (kind is not tuple or not _is_atom(value)):
             return False
-        level = list(chain.from_iterable([item for item in level if type(item) is tuple]))
     return True
 
 

@@ -227,10 +227,7 @@ def operation(
         named = following.arguments(named)
     inputs, plain = _apart(named)
     out, outputs = (results.spec, results.specs) if type(results) is Metadata else _several(results)
-    version, formula = info.formula
-    if version != REGISTRY.version:
-        formula = formula_of(info)
-    if formula is not None:
+    if (formula := formula_of(info)) is not None:
         family, source, reason = formula.family, formula.source, formula.reason
         cost: Cost | None = ZERO if reason is not None else bind(formula.rule, {**plain, **inputs}, out)
     else:
