@@ -15,8 +15,6 @@ from torch import nn
 
 MARGIN_BYTES = 4 * 2**20
 """For pages that are not full, small storages, and what kernels keep."""
-
-
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1", "MKL_DISABLE_FAST_MM": "1"}
 """Has glibc map and unmap every tensor by itself, and MKL keep no buffers, as it does on Intel's processors."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
 
 import pytest
@@ -30,6 +31,12 @@ def test_costs_scale_by_a_number() -> None:
 def test_a_cost_adds_to_costs_alone(other: object) -> None:
     with pytest.raises(TypeError, match="adds to another Cost"):
         dot + other
+
+
+@pytest.mark.parametrize("compared", [operator.lt, operator.le, operator.gt, operator.ge])
+def test_costs_have_no_order(compared) -> None:
+    with pytest.raises(TypeError, match="not supported between"):
+        compared(dot, scaled)
 
 
 def test_counts_are_given_by_name() -> None:

@@ -106,22 +106,24 @@ class Cost(_Counts):
         special: int = 0,
     ) -> Cost:
         """Counts that are not given are 0."""
-        return _new(cls, (macs, results, biases, masked_macs, multiply, add, divide, compare, special))
+        return tuple.__new__(cls, (macs, results, biases, masked_macs, multiply, add, divide, compare, special))
 
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, int]]:
         return (), self._asdict()
 
     def __add__(self, other: Any) -> Cost:
-        if not isinstance(other, Cost):
+        if not isinstance(other, Cost):  # NotImplemented would have the counts joined to another tuple
             raise TypeError(f"A Cost adds to another Cost, not to {other!r}.")
         if other is ZERO:
             return self
-        return other if self is ZERO else _new(Cost, map(operator.add, self, other))
+        return other if self is ZERO else Cost._make(map(operator.add, self, other))
 
     def __mul__(self, times: Any) -> Cost:
-        return _new(Cost, [count * times if count or type(count) is not int else 0 for count in self])
+        return Cost._make([count * times if count or type(count) is not int else 0 for count in self])
 
     __rmul__ = __mul__
+    # counts of different kinds have no order
+    __lt__ = __le__ = __gt__ = __ge__ = object.__lt__  # type: ignore[operator]
 
     @property
     def flops(self) -> int:
@@ -158,7 +160,6 @@ class Cost(_Counts):
         return {name: value for name, value in zip(self._fields, self, strict=True) if value}
 
 
-_new = tuple.__new__
 ZERO = Cost()
 
 

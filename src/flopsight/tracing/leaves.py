@@ -100,7 +100,10 @@ class Leaves:
         self, known: Known, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]
     ) -> Composite | None:
         """What a call runs, where that is known without running it."""
-        if self._parts is None or len(args) != 1 or kwargs or type(args[0]) is not Fake or not _is_atom(key[0][1]):
+        if self._parts is None or len(args) != 1 or kwargs or type(args[0]) is not Fake:
+            return None
+        _, attributes, *_ = key[0]
+        if not _is_atom(attributes):
             return None
         call = self._parts.layer(known, metadata_of(args[0]))
         if call is not None:
@@ -120,8 +123,10 @@ class Leaves:
     def _key(self, kind: Kind, known: Known, given: Any) -> tuple[Any, ...] | None:
         """All that a call of a module depends on, with what those in it are; None where that is not known."""
         held = _held(kind, known.module, known.holding)
-        if held is None or not known.module._modules:
-            return held and (held, self._graded, given)
+        if held is None:
+            return None
+        if not known.module._modules:
+            return held, self._graded, given
         inside = []
         for module in known.module._modules.values():
             if module is not None:
