@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from flopsight import Profiler, profile
@@ -73,6 +74,33 @@ def test_what_runs_under_autocast_is_counted_whatever_was_remembered(grad, cache
         with grad(), block(dtype, cache_enabled=cached):
             fake, executed = profile(model, x), profile(model, x, execute=True)
             torch.clear_autocast_cache()
+            with Profiler() as profiler:
+                model(x)
+        assert calls(fake) == calls(executed) == calls(profiler.profile), dtype
+        assert (dtype is None) == ({"bfloat16", "float16"}.isdisjoint(fake.by_dtype()))
+
+
+class Frequent(nn.Module):
+    """The composite operators of which autocast is not asked each time."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        y = F.dropout(self.norm(torch.conv2d(x, self.weight)), training=self.training)
+        y = y.flatten(2).transpose(1, 2).contiguous().reshape(2, 3, -1, 4)
+        y = F.linear(y.to(torch.float32).to("cpu"), self.weight.new_ones(4, 4))
+        return F.scaled_dot_product_attention(y, y, y.double().to(y.dtype)) @ y.mT
+
+
+def test_the_frequent_operators_are_as_they_run_under_autocast():
+    model = Frequent().eval()
+    for dtype in (None, torch.bfloat16, None, torch.float16, torch.bfloat16):
+        x = torch.randn(2, 3, 5, 5)
+        with torch.no_grad(), block(dtype):
+            fake, executed = profile(model, x), profile(model, x, execute=True)
             with Profiler() as profiler:
                 model(x)
         assert calls(fake) == calls(executed) == calls(profiler.profile), dtype

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import flopsight
-from flopsight.tracing.fake import metadata_in, metadata_of
+from flopsight.tracing.fake import make, metadata_in, metadata_of
+from flopsight.tracing.metadata import metadata
 from flopsight.tracing.operators.operation import info_of
 from flopsight.tracing.operators.results import infer
 
@@ -38,6 +39,22 @@ def repeated(*shape):
 
 
 LAYOUTS = [torch.rand, columns, channels_last, gaps, repeated]
+
+
+@pytest.mark.parametrize("default", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("around", ["cpu", "meta"])
+def test_a_stand_in_is_what_is_known_of_it(default, device, around):
+    torch.set_default_dtype(default)
+    try:
+        for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.int64):
+            for shape, stride in (((), ()), ((5,), (1,)), ((2, 3), (3, 1)), ((2, 3), (1, 2)), ((2, 0, 3), (3, 3, 1))):
+                known = metadata(shape, stride, dtype, torch.device(device))
+                with torch.device(around):
+                    made = make(known)
+                assert (made.shape, made.stride(), made.dtype, made.device.type) == (shape, stride, dtype, device)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 class Flat(nn.Module):
@@ -188,9 +205,9 @@ def test_padding(tensor):
 
 @pytest.mark.parametrize("name", ["linalg_eig", "_linalg_svd"])
 def test_matrices_by_columns(name):
-    for make in LAYOUTS[:4]:
+    for laid in LAYOUTS[:4]:
         for shape in ((3, 3), (2, 4, 4)):
-            holds(getattr(aten, name).default, make(*shape))
+            holds(getattr(aten, name).default, laid(*shape))
 
 
 def test_a_profile_notes_that_a_model_asked_where_in_memory_a_view_begins():

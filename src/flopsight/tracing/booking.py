@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from flopsight.calls import Operation
+from flopsight.cost import Cost
 from flopsight.formulas.registry import REGISTRY
 from flopsight.tracing.constructs import autocast
 from flopsight.tracing.constructs.distributed import distributed_tensor
@@ -144,9 +145,12 @@ class Booking(TorchDispatchMode):
         results: Any = None,
     ) -> Call:
         results = infer(info, args, kwargs) if results is None else results
-        record = operation(info, args, kwargs, results, lambda: decomposed(info, args, kwargs, self._apart))
+        record = operation(info, args, kwargs, results, self._decomposed)
         call = self._memo[key] = Call(info, record, results)
         return call
+
+    def _decomposed(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost | None:
+        return decomposed(info, args, kwargs, self._apart)
 
     def _apart(self, call: Callable[[], Any]) -> list[Operation]:
         """The records of what a call on stand-ins runs, which are not booked."""

@@ -139,7 +139,7 @@ class Dispatcher(Booking):
         if type(value) not in (int, float) or not self.scopes.leaves.is_plain():
             return False
         of, form = metadata_of(to), _form(index)
-        if form is None or of.device.type != "cpu" or not of.dtype.is_floating_point:
+        if form is None or of.device_type != "cpu" or not of.dtype.is_floating_point:
             return False
         key = assigned, of, form
         call = self._memo.get(key)
@@ -193,8 +193,10 @@ class Dispatcher(Booking):
         self.ledger.unrepeatable += isinstance(decisive, AsksAutograd)
         self.ledger.asked |= bool(bits & (CONSTANT | DEFERRED)) and info.packet not in _BY_SHAPE
         refuse_unknown(decisive)
-        casts = autocast.casts_inside(info.func.name())
-        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not (casts and autocast.is_on())
+        casts = info.name not in autocast.NOTHING_TO_CAST
+        if autocasts := casts and autocast.is_on():
+            casts = autocast.casts_inside(info.name)
+        only_fake = bits & FAKE and not bits & CONSTANT and not self.execute and not (casts and autocasts)
         repeats = only_fake and not info.writes and info.packet not in _BY_SWITCH
         if repeats and decisive is None and self._known is not None:
             known = self._known.operator(info, args, kwargs)
@@ -203,16 +205,16 @@ class Dispatcher(Booking):
                 self.ledger.book_all(known.records)
                 return make(known.result) if known.argument is None else args[known.argument]
         with self.ledger.together() as records:
-            out = self._parts(info, args, kwargs)
+            out = self._parts(info, args, kwargs, autocasts=autocasts)
         if type(out) is Fake and repeats and not self._decided:
             argument = next((at for at, value in enumerate(args) if value is out), None)
             self._memo[key] = Composite(records, metadata_of(out), argument, casts=casts)
         self._decided |= outer
         return out
 
-    def _parts(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _parts(self, info: OperatorInfo, args: tuple[Any, ...], kwargs: dict[str, Any], *, autocasts: bool) -> Any:
         """Run a composite operator, whose parts are dispatched here too."""
-        casting = self._casts.inside(info.func.name()) if autocast.is_on() else None
+        casting = self._casts.inside(info.name) if autocasts else None
         torch._C._push_on_torch_dispatch_stack(self)  # what `with self` does beside was done when the run began
         try:
             with casting or nullcontext():

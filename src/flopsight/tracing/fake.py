@@ -16,7 +16,7 @@ from flopsight.cost import TensorSpec
 from flopsight.errors import InputError, NeedsValuesError
 from flopsight.tracing.constructs import nested
 from flopsight.tracing.constructs.grad_mode import AsksAutograd
-from flopsight.tracing.metadata import CPU, INTERNED, Metadata, contiguous, dtype_name, metadata, sizing
+from flopsight.tracing.metadata import CPU, INTERNED, Metadata, dtype_name, metadata, sizing
 from flopsight.tracing.place import active, called_by, current_place, needs_values
 
 
@@ -37,7 +37,7 @@ def metadata_of(tensor: torch.Tensor) -> Metadata:
         found = INTERNED.get(key) if sizing.get() is None else None
         return found or metadata(_told_by_number(tensor), *key[1:])
     shape = tuple(tensor.shape)
-    sparse = Metadata(shape, contiguous(shape), tensor.dtype, CPU if tensor.is_meta else tensor.device)
+    sparse = Metadata(shape, None, tensor.dtype, CPU if tensor.is_meta else tensor.device)
     sparse.spec = TensorSpec(shape, dtype_name(tensor.dtype), _stored(tensor))
     sparse.specs = (sparse.spec,)
     return sparse
@@ -163,8 +163,12 @@ _make = _TENSOR._make_wrapper_subclass
 
 def make(of: Metadata, *, requires_grad: bool = False) -> Fake:
     """A new fake tensor."""
-    if of.c_array and not requires_grad:
-        tensor: Fake = _make(Fake, of.shape, dtype=of.dtype, device=of.device)
+    tensor: Fake
+    if of.is_contiguous and not requires_grad:
+        if of.device == CPU and of.dtype is torch.get_default_dtype():
+            tensor = _make(Fake, of.shape)  # the defaults, which take time to say
+        else:
+            tensor = _make(Fake, of.shape, dtype=of.dtype, device=of.device)
     else:
         tensor = _make(Fake, of.shape, strides=of.stride, dtype=of.dtype, device=of.device, requires_grad=requires_grad)
     tensor.metadata = of

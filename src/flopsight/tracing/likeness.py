@@ -10,7 +10,7 @@ from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-def
 
 from flopsight.tracing.fake import has_values, metadata_of
 from flopsight.tracing.inventory import PLAIN, is_plain, properties, seen_of
-from flopsight.tracing.metadata import Metadata, metadata, sizing
+from flopsight.tracing.metadata import Metadata, device_type, metadata, sizing
 
 _PLAIN, _STRIDED = set(PLAIN), {torch.strided}
 _layout_of = attrgetter("layout")
@@ -46,7 +46,7 @@ class _Alike(dict[Any, Likeness]):
     def __missing__(self, key: tuple[type, tuple[Any, ...], tuple[int, ...]]) -> Likeness:
         _, (shape, dtype, device, trainable), stride = key
         meta = metadata(tuple(shape), stride, dtype, device)
-        like = self[key] = Likeness(meta, trainable, True, device.type != "meta", (shape, dtype, trainable))
+        like = self[key] = Likeness(meta, trainable, True, device_type(device) != "meta", (shape, dtype, trainable))
         return like
 
 

@@ -28,10 +28,10 @@ class Call:
         self.operation = operation
         self.results = results
         new = not info.writes
-        self.single = results if new and isinstance(results, Metadata) else None
-        self.several = new and isinstance(results, (list, tuple))
+        self.single = results if new and type(results) is Metadata else None
+        self.several = new and type(results) in (list, tuple)
         self.target = info.target
-        self._pure = new and not info.random and not info.view and not info.dynamic
+        self._pure = new and not (info.random or info.view or info.dynamic)
         self._touched: int | None = None
 
     @property
@@ -57,8 +57,8 @@ class Composite:
 
     argument: the position of the argument that is handed back, if one is; else `result` is the result's metadata, that
     of several in a tuple.
-    casts: whether it holds only without autocast, which would cast inside. owners: of a module's call, for which of the
-    modules in it each record is booked, None for itself.
+    casts: whether it may hold only without autocast, which might cast inside. owners: of a module's call, for which of
+    the modules in it each record is booked, None for itself.
     """
 
     __slots__ = ("argument", "casts", "owners", "records", "result")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -20,14 +21,18 @@ CPU = torch.device("cpu")
 class Metadata:
     """What is known of a tensor without its values. Make one with `metadata`; equal ones are the same object.
 
-    c_array: whether it is contiguous, where that is known already. specs: its `spec`, in a tuple.
+    is_contiguous: whether the strides are those of a C array. specs: its `spec`, in a tuple.
     """
 
-    __slots__ = ("c_array", "device", "dtype", "ndim", "numel", "shape", "spec", "specs", "stride")
+    __slots__ = (
+        "device", "device_type", "dtype", "is_contiguous", "ndim", "numel", "shape", "spec", "specs", "stride",
+    )  # fmt: skip
 
     def __init__(
-        self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype, device: torch.device
+        self, shape: tuple[int, ...], stride: tuple[int, ...] | None, dtype: torch.dtype, device: torch.device
     ) -> None:
+        c_array = contiguous(shape)
+        stride = c_array if stride is None else stride
         self.shape = shape
         self.stride = stride
         self.dtype = dtype
@@ -36,14 +41,8 @@ class Metadata:
         self.numel = product(shape)
         self.spec = TensorSpec(shape, _dtype_names.get(dtype) or dtype_name(dtype))
         self.specs = (self.spec,)
-        self.c_array: bool | None = None
-
-    @property
-    def is_contiguous(self) -> bool:
-        """Whether the strides are those of a C array."""
-        if self.c_array is None:
-            self.c_array = self.stride == contiguous(self.shape)
-        return self.c_array
+        self.device_type = device_type(device)
+        self.is_contiguous = stride == c_array
 
     def like(
         self, shape: tuple[int, ...], stride: tuple[int, ...] | None = None, dtype: torch.dtype | None = None
@@ -88,6 +87,12 @@ def dtype_name(dtype: torch.dtype) -> str:
     return name
 
 
+@cache
+def device_type(device: torch.device) -> str:
+    """`cuda` for `cuda:1`: PyTorch takes long to tell."""
+    return device.type
+
+
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of a C array of that shape."""
     strides = []
@@ -111,14 +116,10 @@ def metadata(
     key = (shape, stride, dtype, device)
     found = INTERNED.get(key)
     if found is None:
-        if device.type == "meta":
-            found = metadata(shape, stride, dtype)
-        elif stride is None:
-            found = metadata(shape, contiguous(shape), dtype, device)
-            found.c_array = True
-        else:
-            if len(INTERNED) > 200_000:
-                INTERNED.clear()
-            found = Metadata(shape, stride, dtype, device)
+        if len(INTERNED) > 200_000:
+            INTERNED.clear()
+        found = Metadata(shape, stride, dtype, CPU if device_type(device) == "meta" else device)
+        if stride is None or found.device is not device:
+            found = INTERNED.setdefault((shape, found.stride, dtype, found.device), found)
         INTERNED[key] = found
     return found

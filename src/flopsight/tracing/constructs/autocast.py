@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from typing import Any
 
 import torch
 
 _KEYS = {
     device: key
-    for device, name in {
+    for device, key in {
         "cpu": "AutocastCPU",
         "cuda": "AutocastCUDA",
         "xpu": "AutocastXPU",
         "mps": "AutocastMPS",
     }.items()
-    if (key := getattr(torch._C.DispatchKey, name, None)) is not None
+    if hasattr(torch._C.DispatchKey, key)
 }
-"""Dispatch keys of autocast by type of device."""
-_NOTHING_TO_CAST = {
-    f"aten::{name}"
-    for name in ("batch_norm", "contiguous", "dropout", "flatten.using_ints", "reshape", "to.device", "to.dtype")
-}
-"""Frequent composite operators inside which autocast finds nothing to cast: they need not ask for its state."""
+"""Names of dispatch keys of autocast by type of device."""
 
 
 def is_on() -> bool:
@@ -39,15 +33,24 @@ def _devices_on() -> list[str]:
 
 
 @cache
-def casts_whole(operator: str, key: Any) -> bool:
+def casts_whole(operator: str, key: str) -> bool:
     """Whether autocast casts the arguments of an operator, and then nothing inside it."""
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator, key.name))
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator, key))
 
 
-@cache
 def casts_inside(operator: str) -> bool:
     """Whether on some device autocast casts inside an operator: what it is made of then depends on autocast."""
-    return operator not in _NOTHING_TO_CAST and not all(casts_whole(operator, key) for key in _KEYS.values())
+    return not all(casts_whole(operator, key) for key in _KEYS.values())
+
+
+_WITHOUT_ARITHMETIC = ("contiguous", "dropout", "flatten.using_ints", "reshape", "to.device", "to.dtype")
+_CAST_WHOLE = ("conv2d", "linear", "matmul", "scaled_dot_product_attention")
+NOTHING_TO_CAST = {
+    "aten::batch_norm",
+    *(f"aten::{name}" for name in _WITHOUT_ARITHMETIC),
+    *(f"aten::{name}" for name in _CAST_WHOLE if not casts_inside(f"aten::{name}")),
+}
+"""Frequent composite operators inside which autocast finds nothing to cast: they need not ask for its state."""
 
 
 class Casts:
@@ -57,7 +60,7 @@ class Casts:
     """
 
     def __init__(self) -> None:
-        self._done: frozenset[Any] = frozenset()
+        self._done: frozenset[str] = frozenset()
 
     @contextmanager
     def inside(self, operator: str) -> Iterator[None]:
@@ -68,7 +71,7 @@ class Casts:
                 if casts_whole(operator, key):
                     self._done |= {key}
                 elif key not in done:
-                    stack.enter_context(torch._C._SetExcludeDispatchKeyGuard(key, False))
+                    stack.enter_context(torch._C._SetExcludeDispatchKeyGuard(getattr(torch._C.DispatchKey, key), False))
             try:
                 yield
             finally:

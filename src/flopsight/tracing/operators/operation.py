@@ -214,11 +214,11 @@ def _apart(named: Mapping[str, Any]) -> tuple[dict[str, Specs], dict[str, Any]]:
 def operation(
     info: OperatorInfo,
     args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
+    kwargs: dict[str, Any],
     results: Any,
-    decompose: Callable[[], Cost | None],
+    decomposed: Callable[[OperatorInfo, tuple[Any, ...], dict[str, Any]], Cost | None],
 ) -> Operation:
-    """One call as a record, with `Metadata` for tensors; `decompose` gives the cost part by part, or None."""
+    """One call as a record, with `Metadata` for tensors; `decomposed` gives its cost part by part, or None."""
     named = dict(zip(info.arguments, args, strict=False))
     named.update(kwargs)
     if len(named) < len(info.arguments):
@@ -233,7 +233,7 @@ def operation(
     else:
         cost, source = _from_torch(info, named, results), "torch"
         if cost is None:
-            cost, source = decompose(), "decomposition"
+            cost, source = decomposed(info, args, kwargs), "decomposition"
         family, reason = "other", None
     first = inputs.get(info.arguments[0]) if len(inputs) == 1 else None
     if isinstance(first, TensorSpec) and len(outputs) == 1 and outputs[0].dtype == first.dtype:

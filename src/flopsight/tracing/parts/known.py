@@ -85,7 +85,7 @@ class Parts:
         """The results of an operator that is not composite."""
         info = INFOS.get(id(operator)) or info_of(operator)
         args = info.without_defaults(args)
-        key = [info, *[value if type(value) in _AS_THEY_ARE else _key(value) for value in args]]
+        key = [info, *args] if _AS_THEY_ARE.issuperset(map(type, args)) else [info, *map(_key, args)]
         if kwargs:
             key += (tuple(kwargs), *map(hashable, kwargs.values()))
         call = self._booking.call_of(info, tuple(key), args, kwargs)
@@ -121,7 +121,7 @@ class Parts:
 
     def made(self, function: Callable[..., Any], first: Metadata, *args: Any, **kwargs: Any) -> Composite | None:
         """What a function of the tables runs; None where that is not known."""
-        if first.device.type not in _DEVICES:
+        if first.device_type not in _DEVICES:
             return None
         records = self._records = []
         try:
@@ -135,6 +135,8 @@ class Parts:
 
 def _key(value: Any) -> Any:
     kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
     if kind is list and value and type(value[0]) is int:
         return tuple(value)
     return (kind, value) if kind is bool or kind is float else hashable(value)

@@ -142,7 +142,7 @@ def batch_norm(
         or running_var is None
         or not per_channel
         or not input.numel
-        or input.device.type != "cpu"
+        or input.device_type != "cpu"
     ):
         return None
     if not is_taken_apart(info_of(_aten._batch_norm_impl_index.default)):

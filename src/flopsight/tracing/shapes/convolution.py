@@ -21,7 +21,7 @@ def _as_2d(of: Metadata) -> Metadata:
 def _convolution_format(given: dict[str, Any]) -> tuple[torch.memory_format, bool]:
     """The layout of the library (oneDNN, or PyTorch's own loops) that takes this convolution; whether it is oneDNN."""
     input, weight = given["input"], given["weight"]
-    if input.device.type != "cpu":
+    if input.device_type != "cpu":
         return torch.contiguous_format, False
     if input.ndim == 3 and not is_contiguous(input):
         input = input.like(input.shape)

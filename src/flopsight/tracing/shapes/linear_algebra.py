@@ -59,7 +59,7 @@ def _transformed(source: Metadata, out: Metadata, dims: list[int]) -> Metadata:
 
     The other dimensions are found as by C++'s `std::partition`, which exchanges, and sorted by stride.
     """
-    if source.device.type != "cpu" or not torch.backends.mkl.is_available():
+    if source.device_type != "cpu" or not torch.backends.mkl.is_available():
         return out
     order = list(range(source.ndim))
     first, end = 0, source.ndim

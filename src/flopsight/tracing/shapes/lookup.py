@@ -68,7 +68,7 @@ def _index(results: Metadata, given: dict[str, Any]) -> Metadata:
 def _embedding_bag(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
     """Beside the sums: the bag of each index, which the fast kernel does without, the bags' sizes, and their maxima."""
     weight, indices, scale = given["weight"], given["indices"], given["per_sample_weights"]
-    if weight.device.type != "cpu":
+    if weight.device_type != "cpu":
         return results
     bags, of_indices = results[0], indices.like((indices.numel,))
     by_rows = weight.stride[1] == 1 and (scale is None or scale.stride[0] == 1)
@@ -82,5 +82,5 @@ def _embedding_bag(results: list[Metadata], given: dict[str, Any]) -> list[Metad
 def _embedding_bag_forward_only(results: list[Metadata], given: dict[str, Any]) -> list[Metadata]:
     """Without a backward pass, the sizes of sums are not cut off at the last offset."""
     bags, of_indices, *rest = _embedding_bag(results, given)
-    whole = given["mode"] == 0 and given["weight"].device.type == "cpu"
+    whole = given["mode"] == 0 and given["weight"].device_type == "cpu"
     return [bags, of_indices, *(of.like(given["offsets"].shape) if whole else of for of in rest)]

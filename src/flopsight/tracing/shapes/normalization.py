@@ -15,13 +15,13 @@ Given = dict[str, Any]
 
 def _follows(given: Given, of: Metadata) -> Metadata:
     """`of` in the layout that the input suggests, on the CPU."""
-    return of.like(of.shape, suggested(given["input"]) if given["input"].device.type == "cpu" else None)
+    return of.like(of.shape, suggested(given["input"]) if given["input"].device_type == "cpu" else None)
 
 
 def _statistics(given: Given, of: Metadata) -> Metadata:
     """A statistic on the CPU: in single precision only if the weights are in another precision than the input."""
     input, weights = given["input"], [given[name] for name in ("weight", "bias") if given.get(name) is not None]
-    if input.device.type != "cpu":
+    if input.device_type != "cpu":
         return of
     mixed = any(weight.dtype != input.dtype for weight in weights)
     return of.like(of.shape, dtype=torch.float32 if mixed else input.dtype)
@@ -32,7 +32,7 @@ def _statistics(given: Given, of: Metadata) -> Metadata:
 def _batch_norm(results: list[Metadata], given: Given) -> list[Metadata]:
     """Where nothing is learnt from the batch, the statistics that are handed back are empty."""
     out, *statistics = results
-    if not given.get("training", False) and "training" in given and given["input"].device.type == "cpu":
+    if not given.get("training", False) and "training" in given and given["input"].device_type == "cpu":
         statistics = [of.like((0,)) for of in statistics]
     means = [of if of.dtype is torch.uint8 else _statistics(given, of) for of in statistics]
     return [out.like(out.shape, suggested(given["input"])), *means]

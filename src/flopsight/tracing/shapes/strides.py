@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import torch
 
 from flopsight.tracing.metadata import Metadata, contiguous
 
 Sizes = tuple[int, ...]
+_is_c_array = attrgetter("is_contiguous")
 
 
 def dense(of: Metadata) -> bool:
@@ -126,7 +129,7 @@ def iterated(
 
     computed: the dtype that operands are turned into first. numbers: whether a number is among the operands.
     """
-    if not numbers and all(o.is_contiguous and o.shape == shape for o in operands):
+    if all(map(_is_c_array, operands)) and 0 not in shape:  # none of them would have an order changed
         return contiguous(shape)
     if computed is not None:
         operands = [o if o.dtype == computed else o.like(o.shape, preserved(o), computed) for o in operands]

@@ -38,7 +38,7 @@ class Contents:
 
     def add(self, dictionaries: list[Any]) -> None:
         """Note what dictionaries hold; a scripted module has other containers, of its own, which are left out."""
-        if not _KINDS.issuperset(map(type, dictionaries)):
+        if not set(map(type, dictionaries)) <= _KINDS:
             dictionaries = [value for value in dictionaries if isinstance(value, (dict, set))]
         filled = list(filter(None, dictionaries))
         self._empty += filterfalse(None, dictionaries)

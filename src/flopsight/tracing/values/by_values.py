@@ -125,7 +125,7 @@ def _linalg_lstsq(self: torch.Tensor, b: torch.Tensor, rcond: Any = None, *, dri
     vector = right.ndim == 1 or right.shape == meta.shape[:-1]
     if not vector and right.shape[-2] != rows:
         return None
-    driver = driver or ("gelsy" if meta.device.type == "cpu" else "gels")
+    driver = driver or ("gelsy" if meta.device_type == "cpu" else "gels")
     both = torch.broadcast_shapes(tuple(batch), right.shape[: -1 if vector else -2])
     last = () if vector else right.shape[-1:]
     real = torch.empty((), dtype=meta.dtype, device="meta").abs().dtype
