@@ -17,6 +17,7 @@ from flopsight.tracing.fake import metadata_of
 from flopsight.tracing.metadata import Metadata, dtype_name, sizing
 
 _MASKS = (torch.bool, torch.uint8)
+_COMPOSITE = "CompositeImplicitAutograd"
 _DYNAMIC = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -45,18 +46,15 @@ class OperatorInfo:
         arguments, returns = schema.arguments, [r.alias_info for r in schema.returns]  # made anew each time
         self.arguments = tuple([argument.name for argument in arguments])
         self.defaults = {a.name: a.default_value for a in arguments if a.has_default_value()}
-        aliases = enumerate([argument.alias_info for argument in arguments] if schema.is_mutable else ())
-        written = [(at, alias) for at, alias in aliases if alias is not None and alias.is_write]
-        by_alias = {of: (at, self.arguments[at]) for at, alias in written for of in alias.before_set}
-        self.writes = tuple([(at, self.arguments[at]) for at, _ in written])
-        self.returned = tuple(
-            [
-                next((by_alias[of] for of in alias.before_set if of in by_alias), None)
-                if alias is not None and alias.is_write
-                else None
-                for alias in returns
-            ]
-        )
+        self.writes: tuple[tuple[int, str], ...] = ()
+        self.returned: tuple[tuple[int, str] | None, ...] = (None,) * len(returns)
+        if schema.is_mutable:
+            aliases = enumerate([argument.alias_info for argument in arguments])
+            written = [(at, alias) for at, alias in aliases if alias is not None and alias.is_write]
+            by_alias = {of: (at, self.arguments[at]) for at, alias in written for of in alias.before_set}
+            self.writes = tuple([(at, self.arguments[at]) for at, _ in written])
+            sets = [alias.before_set if alias is not None and alias.is_write else () for alias in returns]
+            self.returned = tuple([next((by_alias[of] for of in each if of in by_alias), None) for each in sets])
         self.view = any(not alias.is_write for alias in returns if alias is not None)
         tags = set(func.tags)
         self.dynamic = bool(tags & _DYNAMIC)
@@ -64,10 +62,7 @@ class OperatorInfo:
         only = self.returned[0] if len(self.returned) == 1 and not self.in_place_view else None
         self.target = None if only is None or arguments[only[0]].kwarg_only else only[0]
         self.random = torch.Tag.nondeterministic_seeded in tags
-        try:
-            self.composite = torch._C._dispatch_has_kernel_for_dispatch_key(self.name, "CompositeImplicitAutograd")
-        except RuntimeError:  # Python alone knows it (`prim::device`, `aten::sym_size`)
-            self.composite = False
+        self.composite = _is_composite(self.name)
 
     def depends_on_values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether the shape or value of this call's result depends on the values of its arguments."""
@@ -90,6 +85,21 @@ class OperatorInfo:
                 break
             count -= 1
         return args[:count]
+
+
+@cache
+def _composites_of_pytorch() -> frozenset[str]:
+    return frozenset(torch._C._dispatch_get_registrations_for_dispatch_key(_COMPOSITE))
+
+
+def _is_composite(name: str) -> bool:
+    """Whether PyTorch itself writes an operator with others; it tells of all at once in the time it takes for some."""
+    if name.startswith("aten::"):
+        return name in _composites_of_pytorch()
+    try:
+        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, _COMPOSITE))
+    except RuntimeError:  # Python alone knows it (`prim::device`)
+        return False
 
 
 INFOS: dict[int, OperatorInfo] = {}
