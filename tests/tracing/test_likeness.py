@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 from flopsight import profile
+from flopsight.tracing.fake import metadata_of
 from flopsight.tracing.likeness import likenesses
+from flopsight.tracing.metadata import metadata
 
 
 def test_tensors_of_the_same_properties_share_what_is_known():
@@ -53,3 +56,13 @@ def test_what_has_no_shape_yet_is_not_known_and_the_rest_is():
     known = likenesses([plain, lazy, torch.ones(2)])
     assert known[1] is None
     assert [like.metadata.shape for like in (known[0], known[2])] == [(2,), (2,)]
+
+
+@pytest.mark.parametrize("given", [(4, 5, 8), ("batch", "seq", 8)])
+def test_what_is_known_of_a_c_array_is_the_same_with_its_strides_and_without(given):
+    def model(x):
+        of = metadata_of(x)
+        assert metadata(of.shape, None, of.dtype) is metadata(of.shape, of.stride, of.dtype)
+        return x.tanh()
+
+    profile(model, given)

@@ -112,7 +112,8 @@ def metadata(
     A tensor on the meta device counts as one on the CPU.
     """
     if (following := sizing.get()) is not None:
-        shape, stride = following.shape(shape), None if stride is None else tuple(map(int, stride))
+        shape = following.shape(shape)
+        stride = tuple(map(int, contiguous(shape) if stride is None else stride))
     key = (shape, stride, dtype, device)
     found = INTERNED.get(key)
     if found is None:
