@@ -28,8 +28,8 @@ class Call:
         self.operation = operation
         self.results = results
         new = not info.writes
-        self.single = results if new and type(results) is Metadata else None
-        self.several = new and type(results) in (list, tuple)
+        self.single = results if new and isinstance(results, Metadata) else None
+        self.several = new and isinstance(results, (list, tuple))
         self.target = info.target
         self._pure = new and not (info.random or info.view or info.dynamic)
         self._touched: int | None = None

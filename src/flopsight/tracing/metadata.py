@@ -113,7 +113,7 @@ def metadata(
     """
     if (following := sizing.get()) is not None:
         shape = following.shape(shape)
-        stride = tuple(map(int, contiguous(shape) if stride is None else stride))
+        stride = contiguous(tuple(map(int, shape))) if stride is None else tuple(map(int, stride))
     key = (shape, stride, dtype, device)
     found = INTERNED.get(key)
     if found is None:

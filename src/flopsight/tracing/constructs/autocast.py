@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from itertools import filterfalse
 
 import torch
 
@@ -43,12 +44,11 @@ def casts_inside(operator: str) -> bool:
     return not all(casts_whole(operator, key) for key in _KEYS.values())
 
 
-_WITHOUT_ARITHMETIC = ("contiguous", "dropout", "flatten.using_ints", "reshape", "to.device", "to.dtype")
+_UNCAST = ("batch_norm", "contiguous", "dropout", "flatten.using_ints", "reshape", "to.device", "to.dtype")
 _CAST_WHOLE = ("conv2d", "linear", "matmul", "scaled_dot_product_attention")
 NOTHING_TO_CAST = {
-    "aten::batch_norm",
-    *(f"aten::{name}" for name in _WITHOUT_ARITHMETIC),
-    *(f"aten::{name}" for name in _CAST_WHOLE if not casts_inside(f"aten::{name}")),
+    *map("aten::{}".format, _UNCAST),
+    *filterfalse(casts_inside, map("aten::{}".format, _CAST_WHOLE)),
 }
 """Frequent composite operators inside which autocast finds nothing to cast: they need not ask for its state."""
 

@@ -29,7 +29,7 @@ def workspace_bytes(info: OperatorInfo, given: dict[str, Any], results: tuple[Me
 
 def _is_copied(tensor: Metadata) -> bool:
     """Whether a tensor is in a layout that oneDNN does not compute in: channels last is one that it does."""
-    return tensor.dtype is torch.float32 and tensor.device.type == "cpu" and tensor.is_contiguous
+    return tensor.dtype is torch.float32 and tensor.device_type == "cpu" and tensor.is_contiguous
 
 
 def _copy(tensor: Metadata, channels: int) -> int:

@@ -85,7 +85,7 @@ class Parts:
         """The results of an operator that is not composite."""
         info = INFOS.get(id(operator)) or info_of(operator)
         args = info.without_defaults(args)
-        key = [info, *args] if _AS_THEY_ARE.issuperset(map(type, args)) else [info, *map(_key, args)]
+        key = [info, *map(_key, args)]
         if kwargs:
             key += (tuple(kwargs), *map(hashable, kwargs.values()))
         call = self._booking.call_of(info, tuple(key), args, kwargs)
